@@ -1,0 +1,59 @@
+"""eyechart: an eye chart for image encoders.
+
+The public names, imported when they are first used, so that `import eyechart` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "run": "eyechart.runs",
+    "Results": "eyechart.runs",
+    "EyechartError": "eyechart.errors",
+    "Images": "eyechart.types",
+    "Encoder": "eyechart.types",
+    "Derived": "eyechart.types",
+    "Transform": "eyechart.types",
+    "Embeddings": "eyechart.types",
+    "Measure": "eyechart.types",
+    "Record": "eyechart.types",
+    "Dataset": "eyechart.types",
+    "EncoderSpec": "eyechart.types",
+    "DataSpec": "eyechart.types",
+    "FilePath": "eyechart.types",
+    "Case": "eyechart.case",
+    "from_arrays": "eyechart.images.views",
+    "from_files": "eyechart.images.views",
+}
+__all__ = ["__version__", *_WHERE]  # noqa: PLE0604, the names are texts
+
+if TYPE_CHECKING:
+    from eyechart.case import Case as Case
+    from eyechart.errors import EyechartError as EyechartError
+    from eyechart.images.views import from_arrays as from_arrays
+    from eyechart.images.views import from_files as from_files
+    from eyechart.runs import Results as Results
+    from eyechart.runs import run as run
+    from eyechart.types import DataSpec as DataSpec
+    from eyechart.types import Dataset as Dataset
+    from eyechart.types import Derived as Derived
+    from eyechart.types import Embeddings as Embeddings
+    from eyechart.types import Encoder as Encoder
+    from eyechart.types import EncoderSpec as EncoderSpec
+    from eyechart.types import FilePath as FilePath
+    from eyechart.types import Images as Images
+    from eyechart.types import Measure as Measure
+    from eyechart.types import Record as Record
+    from eyechart.types import Transform as Transform
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'eyechart' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

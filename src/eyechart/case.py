@@ -1,0 +1,70 @@
+"""What a task may touch: one encoder, one data set, and random numbers of its own."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from eyechart.embedding.derived import embed_any
+from eyechart.errors import EyechartError
+from eyechart.files import digest
+from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """One task on one encoder and one data set. Whatever a task reads, it reads through here."""
+
+    encoder: Encoder | Derived
+    data: Dataset
+    task: str  # the bound spec: part of every random stream
+    seed: int | None = None
+    label: str = ""  # for progress and errors
+    others: Mapping[str, Dataset] = dataclasses.field(default_factory=dict)  # data sets named by DataSpec options
+    seen: dict[str, Embeddings] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the data set's splits."""
+        return tuple(self.data)
+
+    def images(self, split: str) -> Images:
+        """Give the images of a split."""
+        if split not in self.data:
+            raise EyechartError(f"{self.label}: there is no split {split!r}; it has {', '.join(self.data)}.")
+        return self.data[split]
+
+    def embed(self, split: str | Images) -> Embeddings:
+        """Give the embeddings of a split, or of a view or another data set's images; computed once, then stored."""
+        if isinstance(split, Images):
+            return embed_any(self.encoder, split, self._train, what=self.label)
+        if split not in self.seen:
+            embedded = embed_any(self.encoder, self.images(split), self._train, what=f"{self.label} {split}")
+            self.seen[split] = embedded
+        return self.seen[split]
+
+    def _train(self) -> Images:
+        return self.images("train")
+
+    def dataset(self, spec: str) -> Dataset:
+        """Give another data set, named by an option that is annotated DataSpec."""
+        if spec not in self.others:
+            raise EyechartError(
+                f"the task read the data set {spec!r} without announcing it; annotate the option DataSpec, so that "
+                "its content becomes part of the result's identity."
+            )
+        return self.others[spec]
+
+    def rng(self, *stream: str | int) -> np.random.Generator:
+        """Give a generator that depends on the seed, the task and the names of the stream, and on nothing else."""
+        if self.seed is None:
+            raise EyechartError("a task draws random numbers only through `case.rng`, written so in its own file.")
+        return np.random.default_rng(int(digest(self.seed, self.task, list(stream)), 16))
+
+    def note(self, text: str) -> None:
+        """Put a line beside the numbers, such as a solver that did not converge."""
+        self.notes.append(text)
+
+
+Task = Callable[..., object]

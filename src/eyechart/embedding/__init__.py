@@ -1,0 +1,1 @@
+"""From images and an encoder to stored embeddings."""

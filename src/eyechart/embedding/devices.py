@@ -1,0 +1,64 @@
+"""Which device computes, and how precisely, answered without importing torch wherever that is possible."""
+
+import functools
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from eyechart import settings
+from eyechart.errors import EyechartError
+from eyechart.files import digest, read_json, write_json
+
+
+def device() -> str:
+    """Give the device in force: what was asked for, or the first of cuda, mps, cpu that is there.
+
+    Raises:
+        EyechartError: the device asked for is not there. There is no falling back.
+    """
+    asked = settings.active().device
+    if asked == "cpu":
+        return asked
+    there = _there(str(settings.active().cache_dir))
+    if asked == "auto":
+        return str(there["best"])
+    if asked.partition(":")[0] not in there["kinds"]:
+        kinds = ", ".join(there["kinds"])
+        raise EyechartError(f"there is no device {asked!r} on this machine; it has {kinds}. Choose one with --device.")
+    return asked
+
+
+def precision() -> str:
+    """Give the precision in force; `auto` is bf16 on a GPU that has it, fp32 elsewhere."""
+    asked = settings.active().precision
+    if asked != "auto":
+        return asked
+    on_gpu = device().startswith("cuda")
+    return "bf16" if on_gpu and _there(str(settings.active().cache_dir))["bf16"] else "fp32"
+
+
+@functools.lru_cache(maxsize=8)
+def _there(cache: str) -> dict:
+    if not _may_have_gpu():
+        return {"best": "cpu", "kinds": ["cpu"], "bf16": False}
+    drivers = [path.read_text() for path in (Path("/proc/driver/nvidia/version"),) if path.exists()]
+    asked = digest(version("torch"), drivers, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.platform)
+    memo = Path(cache) / "devices" / f"{asked[:16]}.json"
+    if memo.exists():
+        return read_json(memo)
+    there = _ask_torch()
+    write_json(memo, there)
+    return there
+
+
+def _may_have_gpu() -> bool:
+    return sys.platform == "darwin" or any(Path(f"/dev/{name}").exists() for name in ("nvidiactl", "kfd", "dxg"))
+
+
+def _ask_torch() -> dict:
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    kinds = ["cuda"] * cuda + ["mps"] * mps + ["cpu"]
+    return {"best": kinds[0], "kinds": kinds, "bf16": bool(cuda and torch.cuda.is_bf16_supported())}

@@ -1,0 +1,259 @@
+"""Compute what the store lacks: decoding threads ahead of the network, batches that never cross a shard."""
+
+import contextlib
+import dataclasses
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float32
+
+from eyechart import settings
+from eyechart.embedding import store, transform
+from eyechart.embedding.devices import device
+from eyechart.embedding.store import Slot
+from eyechart.errors import EyechartError
+from eyechart.images.reading import Unreadable
+from eyechart.progress import progress
+from eyechart.types import Batch, Encoder, Images, Pixels
+
+log = logging.getLogger("eyechart")
+_AHEAD = 3  # batches in preparation while one is in the network
+_POLL = 0.5  # seconds between looks at shards that another process is working on
+
+Work: TypeAlias = tuple[Images, Slot]
+Prepared: TypeAlias = np.ndarray | Unreadable
+
+
+def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> None:
+    """Compute and store every missing shard of some views of `origin`, then join them.
+
+    Out of memory halves the batch; what is finished stays. A batch size that was recorded is used again, so that
+    a resumed run writes the same bytes.
+
+    Raises:
+        EyechartError: there are no images, the features are not finite, or the disk is full.
+    """
+    if len(origin) == 0:
+        raise EyechartError(f"there are no images to embed{f' in {what}' if what else ''}.")
+    batch_size = settings.active().batch_size or _recorded_batch_size(work[0][1]) or (32 if device() == "cpu" else 256)
+    with progress(what or "embedding", len(origin) * len(work)) as advance:
+        while True:
+            try:
+                _fill_shards(encoder, origin, work, batch_size, advance)
+                break
+            except RuntimeError as error:
+                if type(error).__name__ != "OutOfMemoryError" or batch_size == 1:
+                    raise
+                batch_size //= 2
+                log.warning("%s: out of memory; going on with batches of %d images", what, batch_size)
+    for _, slot in work:
+        store.finish(slot)
+
+
+def _recorded_batch_size(slot: Slot) -> int | None:
+    states = (store.shard_state(slot, shard) for shard in range(slot.shards))
+    return next((state["batch_size"] for state in states if state is not None), None)
+
+
+@dataclasses.dataclass
+class _Shard:
+    """A shard this process has claimed, growing batch by batch."""
+
+    number: int
+    work: Sequence[Work]  # the views that still lack it
+    locks: contextlib.ExitStack
+    started: float
+    parts: list[list[np.ndarray]]  # of each view
+    quarantined: list[dict[int, str]]
+
+
+@dataclasses.dataclass
+class _Chunk:
+    """The rows of one batch, and the view they are wanted for."""
+
+    shard: _Shard
+    view: int
+    rows: np.ndarray
+    last: bool  # of its shard
+    prepared: Sequence[Future[Prepared]] = ()
+
+
+def _fill_shards(
+    encoder: Encoder, origin: Images, work: Sequence[Work], batch_size: int, advance: Callable[[int], None]
+) -> None:
+    """Go over the shards until all are there; those that another process has claimed are looked at again later."""
+    pending = list(range(work[0][1].shards))
+    with (
+        contextlib.ExitStack() as locks,
+        ThreadPoolExecutor(settings.active().decoders, thread_name_prefix="decode") as pool,
+    ):
+        while pending:
+            busy: list[int] = []
+            shards = _claims(work, pending, busy, locks, advance)
+            chunks = (chunk for shard in shards for chunk in _chunks(shard, batch_size))
+            for chunk in _ahead(_submitting(chunks, encoder, origin, pool)):
+                _embed_chunk(encoder, chunk)
+                advance(len(chunk.rows))
+                if chunk.last:
+                    _write(chunk.shard, batch_size)
+            if busy == pending:
+                time.sleep(_POLL)
+            pending = busy
+
+
+def _claims(
+    work: Sequence[Work],
+    pending: Iterable[int],
+    busy: list[int],
+    locks: contextlib.ExitStack,
+    advance: Callable[[int], None],
+) -> Iterator[_Shard]:
+    """Give the shards to compute, each locked; note in `busy` those that another process holds."""
+    for number in pending:
+        held = locks.enter_context(contextlib.ExitStack())
+        lacking = [(unit, slot) for unit, slot in work if not (slot.folder / "meta.json").exists()]
+        if not all(held.enter_context(store.claimed(slot, number)) for _, slot in lacking):
+            busy.append(number)
+            held.close()
+            continue
+        todo = [(unit, slot) for unit, slot in lacking if store.shard_state(slot, number) is None]
+        first, last = work[0][1].span(number)
+        advance((last - first) * (len(work) - len(todo)))
+        if todo:
+            yield _Shard(number, todo, held, time.monotonic(), [[] for _ in todo], [{} for _ in todo])
+        else:
+            held.close()
+
+
+def _chunks(shard: _Shard, batch_size: int) -> Iterator[_Chunk]:
+    first, last = shard.work[0][1].span(shard.number)
+    for start in range(first, last, batch_size):
+        rows = np.arange(start, min(start + batch_size, last))
+        for view in range(len(shard.work)):
+            ends = start + batch_size >= last and view == len(shard.work) - 1
+            yield _Chunk(shard, view, rows, ends)
+
+
+def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
+    waiting: deque[_Chunk] = deque()
+    for chunk in chunks:
+        waiting.append(chunk)
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _submitting(
+    chunks: Iterator[_Chunk], encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
+) -> Iterator[_Chunk]:
+    """Hand each chunk to the decoding threads; the views of a chunk share one decode."""
+    decoded: Sequence[Future[Batch | Pixels | Unreadable]] = ()
+    for chunk in chunks:
+        if chunk.view == 0:
+            decoded = _decode(origin, chunk.rows, pool)
+        unit = chunk.shard.work[chunk.view][0]
+        hashes = origin.hashes[chunk.rows]
+        chunk.prepared = [
+            pool.submit(_prepare, encoder, unit, pixels, hashes if origin.batch else hashes[i : i + 1])
+            for i, pixels in enumerate(decoded)
+        ]
+        yield chunk
+
+
+def _decode(origin: Images, rows: np.ndarray, pool: ThreadPoolExecutor) -> list[Future]:
+    if origin.batch is not None:
+        return [pool.submit(origin.batch, rows)]
+    return [pool.submit(_loaded, origin, int(row)) for row in rows]
+
+
+def _loaded(images: Images, row: int) -> Pixels | Unreadable:
+    try:
+        return images.load(row)
+    except Unreadable as reason:
+        return reason
+
+
+def _prepare(encoder: Encoder, unit: Images, decoded: Future, hashes: np.ndarray) -> Prepared:
+    """Give what the network sees, [n, ...]: of one image, or of a whole batch of equally sized ones."""
+    pixels = decoded.result()  # submitted earlier to the same pool, so it is never behind us in the queue
+    if isinstance(pixels, Unreadable):
+        return pixels
+    batch = pixels if pixels.ndim == 4 else pixels[None]
+    try:
+        if unit.edit is not None:
+            changed = unit.edit(list(batch), hashes)
+            same = len({image.shape for image in changed}) == 1
+            batch = np.stack(list(changed)) if same else changed
+        return prepare(encoder, batch)
+    except Unreadable as reason:
+        return reason
+
+
+def prepare(encoder: Encoder, images: Batch | Sequence[Pixels]) -> np.ndarray:
+    """Give what the network sees of some images, by the encoder's transform or its own preprocess."""
+    if encoder.transform is None:
+        preprocess = encoder.preprocess or (lambda image: image)
+        return np.stack([preprocess(image) for image in images])
+    if isinstance(images, np.ndarray):
+        return transform.squares(encoder.transform, images)
+    return np.stack([transform.square(encoder.transform, image) for image in images])
+
+
+def _embed_chunk(encoder: Encoder, chunk: _Chunk) -> None:
+    quarantined, whole = chunk.shard.quarantined[chunk.view], len(chunk.prepared) == 1
+    seen = []
+    for row, future in zip(chunk.rows, chunk.prepared, strict=False):
+        prepared = future.result()
+        if isinstance(prepared, Unreadable):
+            refused = chunk.rows if whole else [row]
+            quarantined |= {int(row): str(prepared) for row in refused}
+        else:
+            seen.append(prepared)
+    if seen:
+        chunk.shard.parts[chunk.view].append(forward(encoder, np.concatenate(seen)))
+
+
+def forward(encoder: Encoder, batch: np.ndarray) -> Float32[np.ndarray, "n d"]:
+    """Run the network once and check what it gives.
+
+    Raises:
+        EyechartError: the wrong shape, or features that are not finite.
+    """
+    if encoder.forward is None:
+        raise EyechartError("this encoder has neither forward nor lookup; give it one of the two.")
+    x = np.asarray(encoder.forward(batch))
+    check_features(encoder, x, len(batch))
+    return x
+
+
+def check_features(encoder: Encoder, x: np.ndarray, n: int) -> None:
+    """Raise EyechartError unless x is finite float32 [n, dim]."""
+    if x.shape != (n, encoder.dim) or x.dtype != np.float32:
+        raise EyechartError(
+            f"the encoder {encoder.key} must give float32 of shape ({n}, {encoder.dim}); got {x.dtype} of {x.shape}."
+        )
+    bad = int((~np.isfinite(x).all(axis=1)).sum())
+    if bad:
+        raise EyechartError(
+            f"the encoder {encoder.key} gave features that are not finite for {bad} of {n} images; if it computes in "
+            "fp16, try --precision bf16 or fp32."
+        )
+
+
+def _write(shard: _Shard, batch_size: int) -> None:
+    for (_, slot), parts, quarantined in zip(shard.work, shard.parts, shard.quarantined, strict=True):
+        x = np.concatenate(parts) if parts else np.empty((0, slot.dim), np.float32)
+        state = {
+            "rows": slot.span(shard.number),
+            "batch_size": batch_size,
+            "quarantined": quarantined,
+            "seconds": round((time.monotonic() - shard.started) / len(shard.work), 3),
+            "device": device(),
+        }
+        store.write_shard(slot, shard.number, x, state)
+    shard.locks.close()

@@ -1,0 +1,94 @@
+"""Files that are either whole or not there: written to a temporary name, flushed, renamed."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eyechart.errors import EyechartError
+
+TEMPORARY = ".tmp-"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears under `path` only when the block ends well; otherwise nothing is left behind.
+
+    Raises:
+        EyechartError: the disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise as_said(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):  # after a rename, or where the folder itself is missing, there is none
+            temporary.unlink(missing_ok=True)
+
+
+def as_said(error: OSError, path: Path) -> Exception:
+    """Give the error as the one line a user can act on, where there is one; else the error itself."""
+    if error.errno in _FULL:
+        return EyechartError(
+            f"the disk is full: could not write {path}. Everything finished so far is kept; free some space "
+            "(`eyechart cache gc` removes what is no longer used) or name another place with --cache-dir or --out."
+        )
+    if error.errno in _REFUSED or isinstance(error, (FileExistsError, NotADirectoryError)):
+        reason = error.strerror or type(error).__name__
+        return EyechartError(
+            f"cannot write {path}: {reason}. Name a folder you may write to with --out or --cache-dir."
+        )
+    return error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file, or nothing."""
+    with writing(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON without NaN (which is no JSON): a value that is not finite raises ValueError."""
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        EyechartError: the file does not parse.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EyechartError(f"{path} is damaged ({error}). Delete it; the next run writes it again.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Give the hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(*parts: object) -> str:
+    """Give the sha256 of some values: equal for equal values, whatever the machine. Bytes are taken as they are."""
+    total = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=list).encode()
+        total.update(len(content).to_bytes(8, "little"))
+        total.update(content)
+    return total.hexdigest()

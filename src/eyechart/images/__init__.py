@@ -1,0 +1,1 @@
+"""Images: reading them, fingerprinting them, splitting them, and views of them."""

@@ -1,0 +1,78 @@
+"""Splits that are drawn: stratified, seeded, and never with the same picture or group on two sides."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int, Int64, UInt8
+
+from eyechart.images.views import detached, rows
+from eyechart.types import Images
+
+
+def draw(images: Images, shares: Mapping[str, float], *, seed: int) -> dict[str, Int64[np.ndarray, " _"]]:
+    """Give the rows of each split. Shares add up to 1; the first split takes what rounding leaves.
+
+    Exact duplicates and images of one group form units that stay together. Within each class the units are put in
+    seeded random order and dealt to whichever split is furthest below its share, so that every class is divided
+    in the same proportions; a class with fewer images than splits goes to the first splits.
+    """
+    units = _units(images.hashes, images.groups)
+    order = np.random.default_rng(np.random.SeedSequence([seed, 0x5911])).permutation(units.max() + 1)
+    members = _members(units)
+    names = list(shares)
+    target = np.array([shares[name] for name in names])
+    placed: dict[str, list[int]] = {name: [] for name in names}
+    counts = np.zeros((len(images.classes), len(names)))
+    # Large units first: they are the hard ones to place. The sort is stable, so ties keep the random order.
+    for unit in sorted(order, key=lambda u: -len(members[u])):
+        label = int(np.bincount(images.labels[members[unit]]).argmax())
+        total = counts[label].sum() + len(members[unit])
+        side = int(np.argmax(target * total - counts[label] + _first(names)))
+        counts[label, side] += len(members[unit])
+        placed[names[side]].extend(members[unit])
+    return {name: np.array(sorted(chosen), dtype=np.int64) for name, chosen in placed.items()}
+
+
+def limited(images: Images, n: int) -> Images:
+    """Give at most n images, spread evenly over the classes: of each class the first ones."""
+    if len(images) <= n:
+        return images
+    rank = np.empty(len(images), dtype=np.int64)  # position within the own class
+    for label in np.unique(images.labels):
+        members = np.flatnonzero(images.labels == label)
+        rank[members] = np.arange(len(members))
+    return detached(rows(images, np.sort(np.argsort(rank, kind="stable")[:n])))
+
+
+def _first(names: Sequence[str]) -> np.ndarray:
+    """A nudge far below one image: of two splits equally far behind, the earlier one is served."""
+    return -1e-9 * np.arange(len(names))
+
+
+def _members(units: Int[np.ndarray, " n"]) -> list[list[int]]:
+    members: list[list[int]] = [[] for _ in range(int(units.max()) + 1)]
+    for row, unit in enumerate(units):
+        members[unit].append(row)
+    return members
+
+
+def _units(hashes: UInt8[np.ndarray, "n 32"], groups: Sequence[str] | None) -> Int64[np.ndarray, " n"]:
+    """Number the connected parts of 'same content or same group', in order of first appearance."""
+    parent = list(range(len(hashes)))
+
+    def find(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first: dict[object, int] = {}
+    for row in range(len(hashes)):
+        same = [("content", hashes[row].tobytes())]
+        same += [] if groups is None else [("group", groups[row])]
+        for tie in same:
+            other = first.setdefault(tie, row)
+            parent[find(row)] = find(other)
+    roots = [find(row) for row in range(len(hashes))]
+    number = {root: index for index, root in enumerate(dict.fromkeys(roots))}
+    return np.array([number[root] for root in roots], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Probes: arrays in, scores out. They know nothing of images, encoders or files."""

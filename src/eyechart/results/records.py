@@ -1,0 +1,140 @@
+"""Records on disk: one JSON file each, arrays beside it in the smallest integer type. A present file is done."""
+
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyechart.errors import EyechartError
+from eyechart.files import digest, read_json, write_bytes, write_json
+from eyechart.types import Dataset, Measure, Record
+
+SCHEMA = 1
+
+
+def record_id(
+    encoder: str, data: Mapping[str, str], others: Sequence[Mapping[str, str]], task: Mapping[str, Any], seed: int | None
+) -> str:
+    """Give the identity of a result: the keys of what went in, the bound task, the seed."""
+    return digest("record", encoder, dict(data), [dict(keys) for keys in others], dict(task), seed)
+
+
+def path_of(out: Path, task: str, data: str, encoder: str, identity: str) -> Path:
+    """Give the file a record lives in. The names are for people, the hash is for the machine."""
+    return out / "results" / _slug(task) / _slug(data) / f"{_slug(encoder)}-{identity[:12]}.json"
+
+
+def _slug(text: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "._-" else "_" for c in text).strip("_.")
+    return kept[-80:] or "_"
+
+
+def save(out: Path, record: Record) -> Path:
+    """Write a record; the JSON comes last, so a record that is there is whole."""
+    arrays = {}
+    for number, measure in enumerate(record.measures):
+        if measure.predicted is not None:
+            arrays[f"{number}.predicted"] = _small(measure.predicted)
+        elif measure.outcomes is not None:
+            arrays[f"{number}.outcomes"] = _small(measure.outcomes)
+    if arrays:
+        write_bytes(_arrays_path(out, record.id), _packed(arrays))
+    path = path_of(out, record.task, record.data, record.encoder, record.id)
+    write_json(path, _as_json(record))
+    return path
+
+
+def save_split_data(out: Path, data: Dataset) -> None:
+    """Write ids, labels, classes and groups of each split once: what predictions are read against."""
+    for images in data.values():
+        path = _split_path(out, images.key)
+        if not path.exists():
+            arrays = {"ids": np.array(images.ids), "labels": _small(images.labels), "classes": np.array(images.classes)}
+            if images.groups is not None:
+                arrays["groups"] = np.array(images.groups)
+            write_bytes(path, _packed(arrays))
+
+
+def _arrays_path(out: Path, record: str) -> Path:
+    return out / "arrays" / f"{record[:16]}.npz"
+
+
+def _split_path(out: Path, key: str) -> Path:
+    return out / "arrays" / f"split-{key[:16]}.npz"
+
+
+def _packed(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _small(values: np.ndarray) -> np.ndarray:
+    """Use the smallest integer type that holds the values; others stay float32."""
+    if not np.issubdtype(values.dtype, np.integer) and values.dtype != bool:
+        return values.astype(np.float32)
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    return values.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)))
+
+
+def _as_json(record: Record) -> dict[str, Any]:
+    described = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != "measures"}
+    measures = [
+        {"metric": m.metric, "value": m.value, "low": m.low, "high": m.high, "n": m.n, "facets": dict(m.facets)}
+        for m in record.measures
+    ]
+    return {"schema": SCHEMA, **described, "measures": measures}
+
+
+def read(path: Path) -> Record:
+    """Read a record without its arrays.
+
+    Raises:
+        EyechartError: the file is damaged or of another schema.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise EyechartError(f"{path} is no record of schema {SCHEMA}. Delete it; the next run writes it again.")
+    try:
+        measures = tuple(Measure(**measure) for measure in content["measures"])
+        fields = {f.name: content[f.name] for f in dataclasses.fields(Record) if f.name != "measures"}
+    except (KeyError, TypeError) as error:
+        raise EyechartError(f"{path} is damaged ({error}). Delete it; the next run writes it again.") from error
+    return Record(**{**fields, "notes": tuple(fields["notes"]), "measures": measures})
+
+
+def read_all(out: Path) -> list[Record]:
+    """Read every record of a run, in the order of their paths."""
+    return [read(path) for path in _paths(out)]
+
+
+def _paths(out: Path) -> Iterator[Path]:
+    yield from sorted((out / "results").glob("*/*/[!.]*.json"))
+
+
+def predictions(out: Path, record: Record, measure: int) -> np.ndarray | None:
+    """Give the predicted class of each image that a measure is of, in the order of its split."""
+    return _arrays(out, record).get(f"{measure}.predicted")
+
+
+def _arrays(out: Path, record: Record) -> dict[str, np.ndarray]:
+    path = _arrays_path(out, record.id)
+    return _unpacked(path) if path.exists() else {}
+
+
+def split_data(out: Path, record: Record, split: str) -> dict[str, np.ndarray]:
+    """Give ids, labels, classes and groups of a split, without the images that could not be read."""
+    stored = _unpacked(_split_path(out, record.keys["data"][split]))
+    kept = ~np.isin(stored["ids"], list(record.left_out.get(split, {})))
+    return {name: values if name == "classes" else values[kept] for name, values in stored.items()}
+
+
+def _unpacked(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError) as error:
+        raise EyechartError(f"{path} is missing or damaged ({error}). Run again with --redo.") from error

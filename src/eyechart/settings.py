@@ -1,0 +1,103 @@
+"""Where things lie and how work is done: flag > EYECHART_* variable > default. Never part of an identity.
+
+`precision` is the exception in part: its resolved value changes the numbers, so it is in an encoder's key.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eyechart.errors import EyechartError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eyechart"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One value for each setting, all resolved; None means that it is chosen when it is needed."""
+
+    cache_dir: Path = dataclasses.field(default_factory=_default_cache)  # embeddings and memos
+    data_dir: Path | None = None  # data sets; None: <cache_dir>/data
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    precision: str = "auto"  # auto: bf16 on a GPU that has it, fp32 elsewhere
+    batch_size: int | None = None  # images in a forward pass
+    workers: int | None = None  # decoding threads
+    plugins: tuple[Path, ...] = ()  # files with further encoders, data sets and tasks
+
+    @property
+    def data(self) -> Path:
+        """The folder that holds data sets."""
+        return self.data_dir or self.cache_dir / "data"
+
+    @property
+    def decoders(self) -> int:
+        """The number of decoding threads: as many as there are cores, eight at most."""
+        return self.workers or min(8, os.cpu_count() or 1)
+
+
+_active: contextvars.ContextVar[Settings | None] = contextvars.ContextVar("settings", default=None)
+
+
+def active() -> Settings:
+    """Give the settings in force: those of the innermost `using` block, else environment and defaults."""
+    return _active.get() or _resolve({})
+
+
+@contextlib.contextmanager
+def using(**flags: Any) -> Iterator[Settings]:
+    """Put settings in force for a block; a flag that is None is left as it was.
+
+    >>> with using(workers=1) as settings:
+    ...     settings.decoders
+    1
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    outer = _active.get()
+    settings = dataclasses.replace(outer, **_converted(given)) if outer else _resolve(given)
+    token = _active.set(settings)
+    try:
+        yield settings
+    finally:
+        _active.reset(token)
+
+
+def _resolve(given: dict[str, Any]) -> Settings:
+    names = [field.name for field in dataclasses.fields(Settings)]
+    variables = {name: os.environ.get(f"EYECHART_{name.upper()}") for name in names}
+    environment = {name: value for name, value in variables.items() if value}
+    return Settings(**_converted(environment | given))
+
+
+def _converted(values: dict[str, Any]) -> dict[str, Any]:
+    converters = {"cache_dir": _folder, "data_dir": _folder, "batch_size": _count, "workers": _count, "plugins": _paths}
+    converted = {name: converters.get(name, lambda _, value: value)(name, value) for name, value in values.items()}
+    if converted.get("precision", "auto") not in PRECISIONS:
+        raise EyechartError(f"precision must be one of {', '.join(PRECISIONS)}; got {converted['precision']!r}.")
+    return converted
+
+
+def _folder(name: str, value: str | Path) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def _paths(name: str, value: str | tuple[str | Path, ...]) -> tuple[Path, ...]:
+    listed = value.split(os.pathsep) if isinstance(value, str) else value
+    return tuple(_folder(name, path) for path in listed)
+
+
+def _count(name: str, value: str | int) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise EyechartError(f"{name} must be a whole number of 1 or more; got {value!r}.")
+    return number

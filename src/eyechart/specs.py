@@ -1,0 +1,126 @@
+"""Specs are text that reads like a call: `plugin[:argument][(option=literal, ...)]`. Nothing in them is executed."""
+
+import ast
+import dataclasses
+import json
+import re
+from typing import Any
+
+from eyechart.errors import EyechartError
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """A spec taken apart: `timm:resnet50(pool="mean")` is timm, resnet50, {"pool": "mean"}."""
+
+    name: str
+    argument: str | None
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return written(self.name, self.argument, self.options)
+
+
+def parse(text: str) -> Spec:
+    """Take a spec apart.
+
+    The options are the last balanced parenthesis group that reads as a call with keywords, so `folder:/photos (2024)`
+    is a path. An argument that would be misread can be quoted.
+
+    >>> parse('knn(k=(1, 5))')
+    Spec(name='knn', argument=None, options={'k': (1, 5)})
+    >>> parse('folder:/photos (2024)').argument
+    '/photos (2024)'
+    """
+    head, options = _options(text.strip())
+    name, colon, argument = head.partition(":")
+    if not colon:
+        return Spec(head.strip(), None, options)
+    return Spec(name.strip(), _unquoted(argument), options)
+
+
+def _options(text: str) -> tuple[str, dict[str, Any]]:
+    if not text.endswith(")"):
+        return text, {}
+    for start in range(len(text) - 1, -1, -1):
+        if text[start] == "(" and (call := _call(text[start:])) is not None:
+            return text[:start].rstrip(), _literals(call, text)
+    return text, {}
+
+
+def _call(group: str) -> ast.Call | None:
+    """Read `(a=1, b=2)` as keywords; None where it is anything else, such as the `(2024)` of a path."""
+    try:
+        call = ast.parse(f"f{group}", mode="eval").body
+    except SyntaxError:
+        return None
+    plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args
+    return call if plain and all(keyword.arg for keyword in call.keywords) else None  # pyright: ignore
+
+
+def _literals(call: ast.Call, text: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for keyword in call.keywords:
+        name = str(keyword.arg)
+        try:
+            options[name] = _frozen(ast.literal_eval(keyword.value))
+        except (ValueError, TypeError) as error:
+            got = ast.unparse(keyword.value)
+            raise EyechartError(
+                f"in {text!r}, {name} must be a literal such as 5, 0.1, True, (1, 5) or a quoted text; got {got}. "
+                f'Write {name}="{got}" if a text is meant.'
+            ) from error
+    return options
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return {str(key): _frozen(item) for key, item in value.items()}
+    return value
+
+
+def _unquoted(argument: str) -> str:
+    argument = argument.strip()
+    if len(argument) > 1 and argument[0] == argument[-1] and argument[0] in "\"'":
+        try:
+            return str(ast.literal_eval(argument))
+        except (ValueError, SyntaxError):
+            return argument
+    return argument
+
+
+def written(name: str, argument: str | None, options: dict[str, Any]) -> str:
+    """Put a spec together so that it parses back to the same."""
+    head = name if argument is None else f"{name}:{_quoted(argument)}"
+    if not options:
+        return head
+    return f"{head}({', '.join(f'{key}={literal(value)}' for key, value in options.items())})"
+
+
+def _quoted(argument: str) -> str:
+    misread = argument != argument.strip() or argument[:1] in "\"'" or _options(argument)[0] != argument
+    return json.dumps(argument, ensure_ascii=False) if misread or not argument else argument
+
+
+def literal(value: Any) -> str:
+    """Write a literal the one way eyechart writes it: double quotes, tuples, no spaces that matter.
+
+    >>> literal(("a", 1.0, (2,)))
+    '("a", 1.0, (2,))'
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
+    return repr(value)
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text can be a plugin's name."""
+    return _NAME.fullmatch(text) is not None

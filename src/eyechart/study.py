@@ -1,0 +1,63 @@
+"""Studies: named lists of encoders, data sets and tasks, in TOML."""
+
+import dataclasses
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from eyechart.errors import EyechartError
+
+_FOLDER = Path(__file__).parent / "studies"
+_LISTS = ("encoders", "data", "tasks")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is run against what. `skip_unavailable` lists encoders without weights as skipped instead of failed."""
+
+    name: str
+    about: str
+    encoders: tuple[Any, ...]
+    data: tuple[Any, ...]
+    tasks: tuple[Any, ...]
+    seeds: tuple[int, ...] = (0,)
+    skip_unavailable: bool = False
+
+
+def names() -> list[str]:
+    """Give the studies that come with eyechart."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def read_study(name: str) -> Study:
+    """Read a study by its name, or from a TOML file.
+
+    Raises:
+        EyechartError: there is none, it is no TOML, or it has fields that mean nothing.
+    """
+    path = Path(name).expanduser() if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not path.is_file():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        known = ", ".join(names())
+        raise EyechartError(f"no study is called {name!r}.{hint} There are {known}; a file of your own ends in .toml.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise EyechartError(f"{path} is no valid TOML: {error}. Texts need quotes, lists need brackets.") from error
+    return Study(name=path.stem, **_checked(content, path))
+
+
+def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    fields = {field.name for field in dataclasses.fields(Study)} - {"name"}
+    for name in content:
+        if name not in fields:
+            raise EyechartError(f"{path} has the field {name!r}, which means nothing; it may have {', '.join(sorted(fields))}.")
+    for name in _LISTS:
+        value = content.setdefault(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise EyechartError(f'{path}: {name} must be a list of specs in quotes, such as ["pixels"]; got {value!r}.')
+    if not all(isinstance(seed, int) for seed in content.get("seeds", [])):
+        raise EyechartError(f"{path}: seeds must be a list of whole numbers; got {content['seeds']!r}.")
+    return {"about": ""} | {name: tuple(v) if isinstance(v, list) else v for name, v in content.items()}

@@ -1,0 +1,1 @@
+"""Tasks, one file each: the file `knn.py` defines the task `knn`."""
