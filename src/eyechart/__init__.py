@@ -10,6 +10,14 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "run": "eyechart.runs",
+    "dry_run": "eyechart.estimate",
+    "table": "eyechart.results.table",
+    "report": "eyechart.show.report",
+    "listing": "eyechart.catalog",
+    "describe": "eyechart.catalog",
+    "embed": "eyechart.exports",
+    "verify": "eyechart.verification",
+    "doctor": "eyechart.examination",
     "Results": "eyechart.runs",
     "EyechartError": "eyechart.errors",
     "Images": "eyechart.types",
@@ -31,13 +39,20 @@ __all__ = ["__version__", *_WHERE]  # noqa: PLE0604, the names are texts
 
 if TYPE_CHECKING:
     from eyechart.case import Case as Case
+    from eyechart.catalog import describe as describe
+    from eyechart.catalog import listing as listing
     from eyechart.errors import EyechartError as EyechartError
+    from eyechart.estimate import dry_run as dry_run
+    from eyechart.examination import doctor as doctor
+    from eyechart.exports import embed as embed
     from eyechart.images.views import from_arrays as from_arrays
     from eyechart.images.views import from_files as from_files
+    from eyechart.results.table import table as table
     from eyechart.runs import Results as Results
     from eyechart.runs import run as run
-    from eyechart.types import DataSpec as DataSpec
+    from eyechart.show.report import report as report
     from eyechart.types import Dataset as Dataset
+    from eyechart.types import DataSpec as DataSpec
     from eyechart.types import Derived as Derived
     from eyechart.types import Embeddings as Embeddings
     from eyechart.types import Encoder as Encoder
@@ -47,6 +62,7 @@ if TYPE_CHECKING:
     from eyechart.types import Measure as Measure
     from eyechart.types import Record as Record
     from eyechart.types import Transform as Transform
+    from eyechart.verification import verify as verify
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,9 @@ def _task(what: Callable[..., Any]) -> Bound:
         Option(p.name, p.default, _annotation(p.annotation)) for p in parameters if p.kind is p.KEYWORD_ONLY
     )
     source = inspect.getsource(function)
-    described = Function(function.__name__, inspect.getdoc(function) or "", "Measure", None, False, False, options, source)
+    described = Function(
+        function.__name__, inspect.getdoc(function) or "", "Measure", None, False, False, options, source
+    )
     constants = {"HEADLINE": getattr(inspect.getmodule(function), "HEADLINE", {})}
     entry = Entry("tasks", function.__name__, "", Path(), described, constants, digest(source), function)
     return Bound(entry, None, {option.name: given.get(option.name, option.default) for option in options})

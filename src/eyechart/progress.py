@@ -26,7 +26,13 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     rate = TextColumn("{task.fields[rate]:.1f} " + unit + "/s")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        rate,
+        TimeRemainingColumn(),
+    )
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total, rate=0.0)
@@ -50,7 +56,14 @@ def _lines(what: str, total: int, unit: str) -> Callable[[int], None]:
             last = now
             rate = finished / (now - start)
             log.info(
-                "%s: %d of %d %s, %.1f %s/s, %.0f s left", what, finished, total, unit, rate, unit, (total - finished) / rate
+                "%s: %d of %d %s, %.1f %s/s, %.0f s left",
+                what,
+                finished,
+                total,
+                unit,
+                rate,
+                unit,
+                (total - finished) / rate,
             )
 
     return advance

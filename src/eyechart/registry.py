@@ -26,7 +26,12 @@ from eyechart.specs import Spec, parse, written
 Kind = Literal["encoders", "datasets", "tasks"]
 KINDS: tuple[Kind, ...] = ("encoders", "datasets", "tasks")
 _PACKAGE = Path(__file__).parent
-_RETURNS: dict[str, Kind] = {"Encoder": "encoders", "Derived": "encoders", "Dataset": "datasets", "Measure": "tasks"}
+_RETURNS: dict[str, Kind] = {
+    "Encoder": "encoders",
+    "Derived": "encoders",
+    "Dataset": "datasets",
+    "Measure": "tasks",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +83,14 @@ class Bound:
     def label(self) -> str:
         """The spec without what is default: the alias, or the name and the options that were chosen."""
         defaults = {option.name: option.default for option in self.entry.function.options}
-        chosen = {name: value for name, value in self.options.items() if value != defaults.get(name)}
+        kinds: dict[str, Kind | None] = {
+            option.name: _nested_kind(names_in(option.annotation)) for option in self.entry.function.options
+        }
+        chosen = {
+            name: _nested_label(kinds[name], value)
+            for name, value in self.options.items()
+            if value != defaults.get(name)
+        }
         return self.alias or written(self.name, self.argument, chosen)
 
     def call(self) -> Any:
@@ -105,7 +117,11 @@ def entries(kind: Kind) -> dict[str, Entry]:
 @functools.lru_cache(maxsize=64)
 def _entries(kind: Kind, plugins: tuple[Path, ...]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
-    for entry in (*_packaged(kind), *_installed(kind), *(e for path in plugins for e in plugin_entries(path))):
+    for entry in (
+        *_packaged(kind),
+        *_installed(kind),
+        *(e for path in plugins for e in plugin_entries(path)),
+    ):
         if entry.kind != kind:
             continue
         if entry.name in found:
@@ -272,6 +288,12 @@ def _bound_options(entry: Entry, spec: Spec) -> dict[str, Any]:
 
 def _nested_kind(names: set[str]) -> Kind | None:
     return "encoders" if "EncoderSpec" in names else "datasets" if "DataSpec" in names else None
+
+
+def _nested_label(kind: Kind | None, value: Any) -> Any:
+    if kind is None or value is None:
+        return value
+    return tuple(bind(kind, item).label for item in value) if isinstance(value, tuple) else bind(kind, value).label
 
 
 def _bound_nested(kind: Kind, value: Any) -> Any:

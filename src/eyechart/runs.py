@@ -16,6 +16,7 @@ from eyechart.case import Case
 from eyechart.embedding.devices import device, precision
 from eyechart.embedding.loading import identity, load_encoder
 from eyechart.errors import EyechartError, Unavailable
+from eyechart.files import write_json
 from eyechart.images.splits import limited
 from eyechart.registry import Bound, bind
 from eyechart.results import records
@@ -79,7 +80,7 @@ class Results:
         return 2 if not self.records and all(failure.user for failure in self.failures) else 1
 
 
-def run(  # noqa: PLR0913, the flags of the main command
+def run(
     study: str | None = None,
     *,
     encoder: Sequence[Any] = (),
@@ -111,8 +112,12 @@ def run(  # noqa: PLR0913, the flags of the main command
     """
     with settings.using(**flags):
         plan = make_plan(study, encoder, data, task, seed, QUICK if quick and limit is None else limit)
-        folder = Path(out) if out is not None else Path("runs") / plan.study.name
-        return _carry_out(plan, folder, redo)
+        return _carry_out(plan, folder_of(plan, out), redo)
+
+
+def folder_of(plan: "Plan", out: str | Path | None) -> Path:
+    """Give the folder a study's results go to."""
+    return Path(out).expanduser() if out is not None else Path("runs") / plan.study.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,10 +190,8 @@ def make_plan(
 
 def draws(task: Bound) -> bool:
     """Say whether a task draws random numbers: whether its file uses `case.rng` or `case.seed`."""
-    if task.entry.value is not None:
-        text = task.entry.function.source
-    else:
-        text = task.entry.path.read_text(encoding="utf-8")
+    given = task.entry.value is not None
+    text = task.entry.function.source if given else task.entry.path.read_text(encoding="utf-8")
     return "case.rng(" in text or "case.seed" in text
 
 
@@ -210,7 +213,24 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
             computed += fresh
         except Exception as error:  # one failing cell must not stop the others; it is listed, and the exit code says so
             failures.append(_failure(cell, error))
-    return Results(out, done, failures, skipped, computed)
+    results = Results(out, done, failures, skipped, computed)
+    if done:
+        write_json(out / records.RUN_FILE, _summary(plan, results))
+    return results
+
+
+def _summary(plan: Plan, results: Results) -> dict[str, Any]:
+    """What was asked for and how it went. The newest such file is the newest run."""
+    return {
+        "study": plan.study.name,
+        "about": plan.study.about,
+        "cells": [str(cell) for cell in plan.cells],
+        "failures": [dataclasses.asdict(failure) for failure in results.failures],
+        "skipped": dict(results.skipped),
+        "computed": results.computed,
+        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
 
 
 def _failure(cell: Cell, error: Exception) -> Failure:
@@ -258,7 +278,12 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
         encoder=cell.encoder.label,
         data=cell.data.label,
         task=cell.task.label,
-        bound={"encoder": cell.encoder.text, "data": cell.data.text, "task": cell.task.text, "limit": plan.limit},
+        bound={
+            "encoder": cell.encoder.text,
+            "data": cell.data.text,
+            "task": cell.task.text,
+            "limit": plan.limit,
+        },
         seed=cell.seed,
         measures=tuple(measures),
         headline=cell.task.entry.constants.get("HEADLINE", {}),

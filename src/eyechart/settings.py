@@ -77,7 +77,13 @@ def _resolve(given: dict[str, Any]) -> Settings:
 
 
 def _converted(values: dict[str, Any]) -> dict[str, Any]:
-    converters = {"cache_dir": _folder, "data_dir": _folder, "batch_size": _count, "workers": _count, "plugins": _paths}
+    converters = {
+        "cache_dir": _folder,
+        "data_dir": _folder,
+        "batch_size": _count,
+        "workers": _count,
+        "plugins": _paths,
+    }
     converted = {name: converters.get(name, lambda _, value: value)(name, value) for name, value in values.items()}
     if converted.get("precision", "auto") not in PRECISIONS:
         raise EyechartError(f"precision must be one of {', '.join(PRECISIONS)}; got {converted['precision']!r}.")

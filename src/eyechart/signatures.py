@@ -105,7 +105,15 @@ def conform(option: Option, value: Any, owner: str) -> Any:
 
 
 _NO = object()
-_SIMPLE = {"int": int, "str": str, "bool": bool, "EncoderSpec": str, "DataSpec": str, "FilePath": str, "dict": dict}
+_SIMPLE = {
+    "int": int,
+    "str": str,
+    "bool": bool,
+    "EncoderSpec": str,
+    "DataSpec": str,
+    "FilePath": str,
+    "dict": dict,
+}
 
 
 def _fit(annotation: ast.expr, value: Any) -> Any:  # noqa: PLR0911, a table of cases
@@ -153,7 +161,12 @@ def _allowed(annotation: ast.expr) -> str:
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=elements)):
             return f"numbers or texts such as ({', '.join(_allowed(e) for e in elements[:1])}, ...)"
         case ast.Name(id=name):
-            words = {"int": "a whole number", "float": "a number", "str": "a quoted text", "bool": "True or False"}
+            words = {
+                "int": "a whole number",
+                "float": "a number",
+                "str": "a quoted text",
+                "bool": "True or False",
+            }
             return words.get(name, "a quoted spec")
         case _:
             return ast.unparse(annotation)

@@ -56,8 +56,9 @@ def _call(group: str) -> ast.Call | None:
         call = ast.parse(f"f{group}", mode="eval").body
     except SyntaxError:
         return None
-    plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args
-    return call if plain and all(keyword.arg for keyword in call.keywords) else None  # pyright: ignore
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        return None
+    return call if all(keyword.arg for keyword in call.keywords) else None
 
 
 def _literals(call: ast.Call, text: str) -> dict[str, Any]:

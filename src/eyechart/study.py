@@ -53,7 +53,9 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     fields = {field.name for field in dataclasses.fields(Study)} - {"name"}
     for name in content:
         if name not in fields:
-            raise EyechartError(f"{path} has the field {name!r}, which means nothing; it may have {', '.join(sorted(fields))}.")
+            raise EyechartError(
+                f"{path} has the field {name!r}, which means nothing; it may have {', '.join(sorted(fields))}."
+            )
     for name in _LISTS:
         value = content.setdefault(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

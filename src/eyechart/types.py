@@ -66,7 +66,12 @@ class Images:
     def key(self) -> str:
         """Pixels, labels, classes, ids and groups: it addresses records."""
         return digest(
-            "images", self.pixels_key, self.labels.astype("<i8").tobytes(), self.classes, self.ids, self.groups
+            "images",
+            self.pixels_key,
+            self.labels.astype("<i8").tobytes(),
+            self.classes,
+            self.ids,
+            self.groups,
         )
 
 

@@ -15,8 +15,14 @@ from eyechart.images.views import from_files, rows
 from eyechart.types import Dataset, FilePath, Images
 
 log = logging.getLogger("eyechart")
-_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .jfif .jp2 .avif".split())
-_SPLITS = {name: name for name in ("train", "val", "test", "query", "gallery")} | {"valid": "val", "validation": "val"}
+_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".jp2", ".avif"}
+)
+_SPLITS = {name: name for name in ("train", "val", "test", "query", "gallery")} | {
+    "valid": "val",
+    "validation": "val",
+}
 
 
 class _File(NamedTuple):
@@ -52,8 +58,8 @@ def folder(
     classes = sorted({file.label for file in files})
     if len(classes) < 2:
         raise EyechartError(
-            f"{root} has only one class, {classes[0]!r}, with {len(files)} images; there must be two or more folders of images, "
-            "each named after its class."
+            f"{root} has only one class, {classes[0]!r}, with {len(files)} images; there must be two or more folders "
+            "of images, each named after its class."
         )
     return _with_drawn(_declared(root, files, classes), root, {"val": val, "test": test}, seed)
 
@@ -81,7 +87,8 @@ def _from_tree(root: Path, groups: str) -> list[_File]:
     if flat:
         layout = {2: "<class>/*", 3: "<group>/<class>/*" if groups == "top" else "<split>/<class>/*"}[depth]
         raise EyechartError(
-            f"{root / flat[0]} ({len(flat)} such files) is in no folder that names its class; the layout is {root}/{layout}."
+            f"{root / flat[0]} ({len(flat)} such files) is in no folder that names its class; the layout is "
+            f"{root}/{layout}."
         )
     if groups == "top":
         return [_File(path, part[1], None, part[0]) for path, part in zip(paths, parts, strict=True)]
@@ -126,7 +133,9 @@ def _refuse_numbers(path: Path, labels: Sequence[str]) -> None:
     except ValueError:
         return
     if any(number != int(number) for number in numbers):
-        raise EyechartError(f"{path}: the labels are numbers such as {labels[0]}; eyechart tests classes, not quantities.")
+        raise EyechartError(
+            f"{path}: the labels are numbers such as {labels[0]}; eyechart tests classes, not quantities."
+        )
 
 
 def _declared(root: Path, files: Sequence[_File], classes: Sequence[str]) -> Dataset:

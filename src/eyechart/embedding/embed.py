@@ -73,7 +73,9 @@ def _joined(view: Images, stored: Stored, what: str) -> Embeddings:
     left_out = {view.ids[i]: stored.reasons[int(wanted[i])] for i in np.flatnonzero(position[wanted] < 0)}
     if not len(kept):
         reason = next(iter(left_out.items()), ("", "it is empty"))
-        raise EyechartError(f"none of the {len(view)} images of {what or 'this set'} could be read: {': '.join(reason)}.")
+        raise EyechartError(
+            f"none of the {len(view)} images of {what or 'this set'} could be read: {': '.join(reason)}."
+        )
     return _labeled(view, _rows(stored.x, position[wanted[kept]]), kept, left_out)
 
 

@@ -149,7 +149,10 @@ def _stat(path: str) -> list:
     """Size and times of a file, or of everything in a folder."""
     top = Path(path).expanduser()
     files = sorted(p for p in top.rglob("*") if p.is_file()) if top.is_dir() else [top] if top.exists() else []
-    return [str(top.absolute()), [[p.name, p.stat().st_size, p.stat().st_mtime_ns, p.stat().st_ctime_ns] for p in files]]
+    return [
+        str(top.absolute()),
+        [[p.name, p.stat().st_size, p.stat().st_mtime_ns, p.stat().st_ctime_ns] for p in files],
+    ]
 
 
 @functools.cache

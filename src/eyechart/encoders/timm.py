@@ -7,15 +7,14 @@ from typing import Any, Literal
 
 import timm as library
 import torch
-from timm.data import resolve_model_data_config
+from timm.data.config import resolve_model_data_config
 
+from eyechart.encoders._hub import ask_hub
 from eyechart.encoders._torch import from_module, seeded_init
 from eyechart.encoders._weights import load_into, read_state
 from eyechart.errors import EyechartError, Unavailable
 from eyechart.files import sha256_of
 from eyechart.types import Encoder, FilePath, Transform
-
-Pool = Literal["default", "cls", "mean", "cls+mean"]
 
 
 def timm(
@@ -42,14 +41,16 @@ def timm(
     _check_name(name)
     network, loaded = _network(name, weights, pretrained, _arguments(name, size, model_args), seed)
     config = resolve_model_data_config(network)
+    average = mean or tuple(config["mean"])
+    border = config.get("crop_mode") == "border"
     transform = Transform(
         size=size or _square(config["input_size"], name),
         crop_pct=crop_pct or config["crop_pct"],
         crop_mode=config.get("crop_mode") or "center",
         interpolation=interpolation or config["interpolation"],
-        mean=mean or tuple(config["mean"]),
+        mean=average,
         std=std or tuple(config["std"]),
-        fill=tuple(round(255 * value) for value in mean or config["mean"]) if config["crop_mode"] == "border" else (0, 0, 0),
+        fill=(round(255 * average[0]), round(255 * average[1]), round(255 * average[2])) if border else (0, 0, 0),
     )
     _check_pool(network, name, pool)
     return from_module(network, transform, features=lambda m, x: _features(m, x, pool), loaded=loaded)
@@ -101,15 +102,17 @@ def _published(name: str, arguments: dict[str, Any]) -> tuple[torch.nn.Module, s
     """Load the published weights, head included: timm then insists that every tensor fits. The head goes after."""
     config = library.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
-        raise EyechartError(f"timm publishes no weights for {name}; use pretrained=False or weights=\"FILE\".")
+        raise EyechartError(f'timm publishes no weights for {name}; use pretrained=False or weights="FILE".')
     tag = f"{config.architecture}.{config.tag}" if config.tag else str(config.architecture)
+    ask_hub()
     try:
         network = library.create_model(name, pretrained=True, **arguments)
     except (OSError, RuntimeError, ValueError) as error:
         source = config.hf_hub_id or config.url or tag
         raise Unavailable(
-            f"the weights of timm:{name} cannot be had ({_first_line(error)}). Looked in the hub cache and at {source}; "
-            "connect to the internet once, or name a local file with weights=\"FILE\"."
+            f"the weights of timm:{name} cannot be had ({_first_line(error)}). Looked in the hub cache and at "
+            f"{source}; "
+            'connect to the internet once, or name a local file with weights="FILE".'
         ) from error
     network.reset_classifier(0)  # pyright: ignore[reportCallIssue]
     return network, f"published weights {tag}"
@@ -133,7 +136,7 @@ def _head(network: torch.nn.Module) -> tuple[str, ...]:
 
 def _check_pool(network: Any, name: str, pool: str) -> None:
     if "cls" in pool and not getattr(network, "num_prefix_tokens", 0):
-        raise EyechartError(f"timm:{name} has no class token, so pool={pool!r} cannot be; use \"default\" or \"mean\".")
+        raise EyechartError(f'timm:{name} has no class token, so pool={pool!r} cannot be; use "default" or "mean".')
 
 
 def _features(network: Any, pixels: torch.Tensor, pool: str) -> torch.Tensor:

@@ -39,7 +39,7 @@ def hash_files(root: Path, paths: Sequence[str]) -> UInt8[np.ndarray, "n 32"]:
     stats = [_stat(root / path) for path in paths]
     stale = [i for i, path in enumerate(paths) if memo.get(path, [None, None])[:2] != list(stats[i][:2])]
     with ThreadPoolExecutor(settings.active().decoders) as pool:
-        fresh = dict(zip(stale, pool.map(lambda i: _hash(root / paths[i]), stale), strict=True))
+        fresh = dict(zip(stale, pool.map(_hash, [root / paths[i] for i in stale]), strict=True))
     hashes = [fresh[i] if i in fresh else memo[path][2] for i, path in enumerate(paths)]
     if stale:
         known = memo | {

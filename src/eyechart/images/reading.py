@@ -41,10 +41,14 @@ def decode(content: bytes) -> Pixels:
 
 
 def _decode_jpeg(content: bytes) -> Pixels:
-    from torchvision.io import ImageReadMode, decode_jpeg  # libjpeg-turbo without the detour over PIL: 1.2 times
+    from torchvision.io import (
+        ImageReadMode,
+        decode_jpeg,
+    )  # libjpeg-turbo without the detour over PIL: 1.2 times
 
     encoded = _tensor(content)
-    return decode_jpeg(encoded, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    decoded: Any = decode_jpeg(encoded, mode=ImageReadMode.RGB)
+    return decoded.permute(1, 2, 0).numpy()
 
 
 def _tensor(content: bytes) -> Any:

@@ -13,9 +13,7 @@ from eyechart.images.reading import decode
 from eyechart.types import Batch, Edit, Images, Pixels
 
 
-def from_arrays(
-    pixels: Batch, labels: Int[np.ndarray, " n"], *, classes: Sequence[str], ids: Sequence[str]
-) -> Images:
+def from_arrays(pixels: Batch, labels: Int[np.ndarray, " n"], *, classes: Sequence[str], ids: Sequence[str]) -> Images:
     """Give images held in memory (or memory-mapped), all of one size."""
     return Images(
         hashes=hash_arrays(pixels),
@@ -89,7 +87,9 @@ def edited(images: Images, edit: Edit) -> Images:
     return dataclasses.replace(
         images,
         load=load,
-        batch=None if whole is None else lambda wanted: np.stack(list(edit(list(whole(wanted)), images.hashes[wanted]))),
+        batch=None
+        if whole is None
+        else lambda wanted: np.stack(list(edit(list(whole(wanted)), images.hashes[wanted]))),
         base=images,
         rows=None,
         edit=edit,

@@ -12,7 +12,11 @@ _BLOCK_BYTES = 64 << 20
 
 
 def neighbors(
-    queries: Float32[np.ndarray, "q d"], database: Float32[np.ndarray, "n d"], k: int, *, distance: str = "cosine"
+    queries: Float32[np.ndarray, "q d"],
+    database: Float32[np.ndarray, "n d"],
+    k: int,
+    *,
+    distance: str = "cosine",
 ) -> Int64[np.ndarray, "q k"]:
     """Give the k nearest rows of the database for each query, nearest first; of equally near rows, the earlier.
 
@@ -64,9 +68,7 @@ def _nearest(distance: Float32[np.ndarray, "q n"], k: int) -> Int64[np.ndarray, 
     return np.take_along_axis(index, order, axis=1)
 
 
-def votes(
-    labels: Int64[np.ndarray, "q k"], classes: int, ks: Sequence[int]
-) -> dict[int, Int64[np.ndarray, " q"]]:
+def votes(labels: Int64[np.ndarray, "q k"], classes: int, ks: Sequence[int]) -> dict[int, Int64[np.ndarray, " q"]]:
     """Give the class most frequent among the first k labels, for each k; of equally frequent ones, the lower.
 
     >>> votes(np.array([[1, 0, 0]]), 2, (1, 3))

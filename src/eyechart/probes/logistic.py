@@ -43,7 +43,7 @@ def fit_logistic(x: Float32[np.ndarray, "n d"], y: Int64[np.ndarray, " n"], *, c
     standardized = ((x - mean) / scale).astype(np.float32)
     model = LogisticRegression(C=c, max_iter=_STEPS, tol=1e-4)
     converged = _fit_quietly(model, standardized, y)
-    weights, bias = model.coef_.T.astype(np.float64), model.intercept_.astype(np.float64)
+    weights, bias = np.asarray(model.coef_.T, np.float64), np.asarray(model.intercept_, np.float64)
     if weights.shape[1] == 1:  # two classes: scikit-learn keeps one column
         weights, bias = np.hstack([-weights / 2, weights / 2]), np.concatenate([-bias / 2, bias / 2])
     return Logistic(mean, scale, weights, bias, model.classes_.astype(np.int64), converged)

@@ -13,10 +13,15 @@ from eyechart.files import digest, read_json, write_bytes, write_json
 from eyechart.types import Dataset, Measure, Record
 
 SCHEMA = 1
+RUN_FILE = "run.json"
 
 
 def record_id(
-    encoder: str, data: Mapping[str, str], others: Sequence[Mapping[str, str]], task: Mapping[str, Any], seed: int | None
+    encoder: str,
+    data: Mapping[str, str],
+    others: Sequence[Mapping[str, str]],
+    task: Mapping[str, Any],
+    seed: int | None,
 ) -> str:
     """Give the identity of a result: the keys of what went in, the bound task, the seed."""
     return digest("record", encoder, dict(data), [dict(keys) for keys in others], dict(task), seed)
@@ -52,7 +57,11 @@ def save_split_data(out: Path, data: Dataset) -> None:
     for images in data.values():
         path = _split_path(out, images.key)
         if not path.exists():
-            arrays = {"ids": np.array(images.ids), "labels": _small(images.labels), "classes": np.array(images.classes)}
+            arrays = {
+                "ids": np.array(images.ids),
+                "labels": _small(images.labels),
+                "classes": np.array(images.classes),
+            }
             if images.groups is not None:
                 arrays["groups"] = np.array(images.groups)
             write_bytes(path, _packed(arrays))
@@ -83,7 +92,14 @@ def _small(values: np.ndarray) -> np.ndarray:
 def _as_json(record: Record) -> dict[str, Any]:
     described = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != "measures"}
     measures = [
-        {"metric": m.metric, "value": m.value, "low": m.low, "high": m.high, "n": m.n, "facets": dict(m.facets)}
+        {
+            "metric": m.metric,
+            "value": m.value,
+            "low": m.low,
+            "high": m.high,
+            "n": m.n,
+            "facets": dict(m.facets),
+        }
         for m in record.measures
     ]
     return {"schema": SCHEMA, **described, "measures": measures}
@@ -109,6 +125,35 @@ def read(path: Path) -> Record:
 def read_all(out: Path) -> list[Record]:
     """Read every record of a run, in the order of their paths."""
     return [read(path) for path in _paths(out)]
+
+
+def newest_run(parent: Path) -> Path:
+    """Give the folder of the run that ended last.
+
+    Raises:
+        EyechartError: there is none.
+    """
+    runs = sorted(parent.glob(f"*/{RUN_FILE}"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise EyechartError(
+            f"there is no run under {parent.absolute()}; name a run's folder, or start one with `eyechart run`."
+        )
+    return runs[-1].parent
+
+
+def read_outs(outs: Sequence[Path]) -> list[Record]:
+    """Read the records of several runs as one.
+
+    Raises:
+        EyechartError: a folder holds none.
+    """
+    found: dict[str, Record] = {}
+    for out in outs:
+        here = read_all(Path(out))
+        if not here:
+            raise EyechartError(f"{out} holds no records; `eyechart run --out {out}` makes some.")
+        found |= {record.id: record for record in here}
+    return list(found.values())
 
 
 def _paths(out: Path) -> Iterator[Path]:

@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eyechart.results.records import read_outs
 from eyechart.types import Measure, Record
 
 if TYPE_CHECKING:
@@ -58,6 +60,11 @@ def frame(records: Sequence[Record], *, aggregate: bool = False) -> "pandas.Data
     return grouped.agg(value="mean", std="std", seeds="count").reset_index()
 
 
+def table(outs: Sequence[str | Path], *, aggregate: bool = False) -> "pandas.DataFrame":
+    """Read one or more runs and give their tidy rows."""
+    return frame(read_outs([Path(out) for out in outs]), aggregate=aggregate)
+
+
 def headline(record: Record, *, split: str | None = None) -> Measure | None:
     """Give the measure a leaderboard shows; `split` asks for the same on another split."""
     wanted = dict(record.headline.get("facets", {}))
@@ -84,14 +91,22 @@ class Leaderboard:
     def as_dicts(self) -> list[dict[str, Any]]:
         """Give the board as plain values: for each encoder and task the headline's value, low and high."""
         return [
-            {"encoder": encoder, **{task: _plain(record) for task, record in zip(self.tasks, records, strict=True)}}
+            {
+                "encoder": encoder,
+                **{task: _plain(record) for task, record in zip(self.tasks, records, strict=True)},
+            }
             for encoder, records in self.rows
         ]
 
 
 def _plain(record: Record | None) -> dict[str, Any] | None:
     measure = headline(record) if record else None
-    return measure and {"metric": measure.metric, "value": measure.value, "low": measure.low, "high": measure.high}
+    return measure and {
+        "metric": measure.metric,
+        "value": measure.value,
+        "low": measure.low,
+        "high": measure.high,
+    }
 
 
 def leaderboards(records: Sequence[Record]) -> list[Leaderboard]:

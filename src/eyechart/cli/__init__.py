@@ -1,0 +1,40 @@
+"""The command line: thin, and every heavy import inside the command that needs it."""
+
+import logging
+import sys
+from typing import Any, NoReturn
+
+import typer
+
+from eyechart.cli import reading, running, upkeep
+from eyechart.errors import EyechartError
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An eye chart for image encoders: embed your images once with each candidate, test everything, keep the best.",
+)
+cache = typer.Typer(help="Look after stored embeddings.", rich_markup_mode=None)
+for command in (running.run, reading.table, reading.report, reading.show, running.embed, upkeep.verify, upkeep.doctor):
+    app.command()(command)
+app.command("list")(reading.list_names)
+for name, command in (("ls", upkeep.cache_ls), ("gc", upkeep.cache_gc), ("verify", upkeep.cache_verify)):
+    cache.command(name)(command)
+app.add_typer(cache, name="cache")
+_UsageError: Any = typer.BadParameter.__bases__[0]  # what a misspelt flag raises, wherever typer keeps it
+
+
+def main() -> NoReturn:
+    """Run the command line: one line and exit code 2 for what the user can fix, 130 when stopped by hand."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("eyechart").setLevel(logging.INFO)
+    try:
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except (EyechartError, _UsageError) as error:
+        text = str(error) if isinstance(error, EyechartError) else error.format_message()
+        typer.echo(f"error: {' '.join(text.split())}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what is finished is kept, run the same command again to go on", err=True)
+        sys.exit(130)

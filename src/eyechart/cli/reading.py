@@ -1,0 +1,78 @@
+"""Commands that show what there is: table, report, list, show."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eyechart.cli.options import Cache, DataDir, Json, Outs, Plugins, given, run_folders
+
+
+def table(
+    outs: Outs = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    aggregate: Annotated[bool, typer.Option("--aggregate", help="Mean and spread over seeds.")] = False,
+) -> None:
+    """Print one tidy row for each measure: encoder, data, task, seed, metric, value, low, high, n and the facets."""
+    from eyechart.results.table import table as tidy
+
+    frame = tidy(run_folders(outs), aggregate=aggregate)
+    if as_json:
+        typer.echo(frame.to_json(orient="records", indent=1))
+    elif as_csv:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    else:
+        from eyechart.show.terminal import print_rows
+
+        print_rows(frame.astype(object).where(frame.notna(), None).to_dict("records"))
+
+
+def report(
+    outs: Outs = None,
+    file: Annotated[Path | None, typer.Option("-o", "--output", help="The file; by default OUT/report.html.")] = None,
+) -> None:
+    """Write one HTML file that needs no network: leaderboards, per-class tables, settings."""
+    from eyechart.show.report import report as write_report
+
+    typer.echo(write_report(run_folders(outs), file=file))
+
+
+def list_names(
+    kind: Annotated[str, typer.Argument(help="encoders, datasets, tasks, studies or metrics")],
+    plugin: Plugins = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """List what there is to choose from."""
+    from eyechart.catalog import listing
+
+    rows = listing(kind, **given(plugins=plugin))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=list))
+    else:
+        from eyechart.show.terminal import print_rows
+
+        print_rows(rows)
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help="encoder, dataset, task, study or metric")],
+    name: Annotated[str, typer.Argument(help="A name or a spec.")],
+    plugin: Plugins = [],  # noqa: B006
+    data_dir: DataDir = None,
+    cache_dir: Cache = None,
+    as_json: Json = False,
+) -> None:
+    """Show all that is known of one name: options and defaults, an encoder's transform, a data set's splits."""
+    from eyechart.catalog import describe
+
+    shown = describe(kind, name, **given(plugins=plugin, data_dir=data_dir, cache_dir=cache_dir))
+    if as_json:
+        typer.echo(json.dumps(shown, indent=1, default=list))
+    else:
+        for field, value in shown.items():
+            nested = value.items() if isinstance(value, dict) else ()
+            typer.echo(f"{field}: {'' if nested else value}")
+            for inner, item in nested:
+                typer.echo(f"  {inner}: {item}")

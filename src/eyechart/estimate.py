@@ -1,0 +1,139 @@
+"""What a run would do, and about how long it would take: `--dry-run`."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyechart import settings
+from eyechart.embedding import fill
+from eyechart.embedding.embed import stored_already
+from eyechart.embedding.loading import load_encoder
+from eyechart.errors import EyechartError
+from eyechart.files import read_json
+from eyechart.images.reading import Unreadable
+from eyechart.registry import bind
+from eyechart.results import records
+from eyechart.runs import QUICK, Cell, Plan, folder_of, make_plan
+from eyechart.types import Dataset, Derived, Encoder, Images
+
+_SAMPLE = 8  # images timed where nothing is known of an encoder's speed
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What would happen to one cell. `seconds` is the embedding time, None where the encoder cannot be had."""
+
+    cell: str
+    state: str  # done, ready (embeddings are stored), to embed, cannot
+    images: int = 0
+    seconds: float | None = None
+    reason: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The seconds as text."""
+        return "" if self.seconds is None else f"{self.seconds:.1f}"
+
+
+def dry_run(
+    study: str | None = None,
+    *,
+    out: str | Path | None = None,
+    quick: bool = False,
+    limit: int | None = None,
+    redo: bool = False,
+    encoder: Sequence[Any] = (),
+    data: Sequence[Any] = (),
+    task: Sequence[Any] = (),
+    seed: Sequence[int] = (),
+    **flags: Any,
+) -> Iterator[Forecast]:
+    """Say what `run` with the same arguments would do, cell by cell."""
+    with settings.using(**flags):
+        plan = make_plan(study, encoder, data, task, seed, limit or (QUICK if quick else None))
+        yield from forecast(plan, folder_of(plan, out), redo=redo)
+
+
+def forecast(plan: Plan, out: Path, *, redo: bool = False) -> Iterator[Forecast]:
+    """Say of each cell what is there already, and of the rest how many images must be embedded and for how long.
+
+    The speed is that of earlier runs of the same encoder on this machine, else of a few images embedded now.
+    Images that several cells need are counted for the first of them only.
+    """
+    counted: set[tuple[str, str]] = set()
+    for cell in plan.cells:
+        encoder = plan.encoders[cell.encoder.text]
+        if isinstance(encoder, EyechartError):
+            yield Forecast(str(cell), "cannot", reason=str(encoder))
+        elif not redo and _done(plan, cell, out):
+            yield Forecast(str(cell), "done", seconds=0.0)
+        else:
+            yield _to_embed(cell, encoder, plan.data[cell.data.text], counted)
+
+
+def _done(plan: Plan, cell: Cell, out: Path) -> bool:
+    identity = plan.record_id(cell)
+    return records.path_of(out, cell.task.label, cell.data.label, cell.encoder.label, identity).exists()
+
+
+def _to_embed(cell: Cell, encoder: Encoder | Derived, data: Dataset, counted: set[tuple[str, str]]) -> Forecast:
+    images, seconds = 0, 0.0
+    for part in _parts(encoder):
+        for unit in _units(data).values():
+            if (part.key, unit.pixels_key) in counted or stored_already(part, unit):
+                continue
+            counted.add((part.key, unit.pixels_key))
+            images += len(unit)
+            seconds += len(unit) / _rate(part, unit)
+    return Forecast(str(cell), "to embed" if images else "ready", images, seconds)
+
+
+def _parts(encoder: Encoder | Derived) -> list[Encoder]:
+    if isinstance(encoder, Encoder):
+        return [encoder]
+    return [leaf for part in encoder.parts for leaf in _parts(load_encoder(bind("encoders", part)))]
+
+
+def _units(data: Dataset) -> dict[str, Images]:
+    units = [images.base if images.rows is not None and images.base else images for images in data.values()]
+    return {unit.pixels_key: unit for unit in units}
+
+
+def _rate(encoder: Encoder, unit: Images) -> float:
+    """Images per second: measured before, or measured now on a few images."""
+    plugin, _, hashed = encoder.key.rpartition("-")
+    rates = [
+        meta["n"] / meta["seconds"]
+        for path in (settings.active().cache_dir / "embeddings" / f"{plugin}-{hashed[:16]}").glob("*/meta.json")
+        if (meta := _meta(path)) and meta.get("seconds")
+    ]
+    return float(np.median(rates)) if rates else _timed(encoder, unit)
+
+
+def _meta(path: Path) -> Mapping | None:
+    try:
+        return read_json(path)
+    except (EyechartError, FileNotFoundError):  # a speed that cannot be read is measured again
+        return None
+
+
+def _timed(encoder: Encoder, unit: Images) -> float:
+    rows = list(range(min(_SAMPLE, len(unit))))
+    _embed_sample(encoder, unit, rows)  # the first pass builds the network
+    start = time.monotonic()
+    _embed_sample(encoder, unit, rows)
+    return len(rows) / max(time.monotonic() - start, 1e-6)
+
+
+def _embed_sample(encoder: Encoder, unit: Images, rows: list[int]) -> None:
+    images = []
+    for row in rows:
+        with contextlib.suppress(Unreadable):  # said when the run comes to it
+            images.append(unit.load(row))
+    if images:
+        fill.forward(encoder, fill.prepare(encoder, images))

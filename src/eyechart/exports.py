@@ -1,0 +1,67 @@
+"""Embeddings for other programs: `eyechart embed`."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyechart import adopt, settings
+from eyechart.embedding.derived import embed_any
+from eyechart.embedding.loading import load_encoder
+from eyechart.files import write_bytes, write_json, writing
+from eyechart.images.splits import limited
+from eyechart.types import Dataset, Embeddings
+
+
+def embed(
+    encoder: Any, data: Any, *, out: str | Path | None = None, limit: int | None = None, **flags: Any
+) -> dict[str, Embeddings]:
+    """Embed every split of a data set, from the store where it is there, and give the embeddings by split.
+
+    Args:
+        encoder: a spec or an Encoder.
+        data: a spec, a path, or a dict of Images.
+        out: a folder to write to: `x.npy` (float32 [n, d], all splits below each other), `ids.txt`, `labels.txt`,
+            `splits.txt` (one line for each row) and `about.json`. `precomputed:OUT` reads it back.
+        limit: so many images of each split at the most.
+        flags: settings: cache_dir, data_dir, device, precision, batch_size, workers, plugins.
+
+    Raises:
+        EyechartError: a spec is wrong, no image could be read, or the disk is full.
+    """
+    with settings.using(**flags):
+        bound, named = adopt.bound("encoders", encoder), adopt.bound("datasets", data)
+        images: Dataset = named.call()
+        if limit is not None:
+            images = {split: limited(part, limit) for split, part in images.items()}
+        network = load_encoder(bound)
+        embedded = {
+            split: embed_any(network, part, lambda: images["train"], what=f"{bound.label} on {named.label} {split}")
+            for split, part in images.items()
+        }
+        if out is not None:
+            about = {"encoder": bound.text, "data": named.text, "key": network.key, "splits": {}}
+            _write(Path(out), embedded, about)
+        return embedded
+
+
+def _write(out: Path, embedded: dict[str, Embeddings], about: dict[str, Any]) -> None:
+    n, dim = sum(map(len, embedded.values())), next(iter(embedded.values())).x.shape[1]
+    with writing(out / "x.npy") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (n, dim)})
+        for z in embedded.values():
+            for block in z.blocks():
+                file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+    _write_lines(out / "ids.txt", [name for z in embedded.values() for name in z.ids])
+    _write_lines(out / "labels.txt", [z.classes[label] for z in embedded.values() for label in z.y])
+    _write_lines(out / "splits.txt", [split for split, z in embedded.items() for _ in z.ids])
+    about["splits"] = {split: {"n": len(z), "left_out": dict(z.left_out)} for split, z in embedded.items()}
+    write_json(out / "about.json", {**about, "n": n, "dim": dim})
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    buffer = io.StringIO()
+    buffer.writelines(f"{line}\n" for line in lines)
+    write_bytes(path, buffer.getvalue().encode())

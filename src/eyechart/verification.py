@@ -1,0 +1,95 @@
+"""Do stored numbers still come out? `eyechart verify` computes a sample of cells again."""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyechart import settings
+from eyechart.errors import EyechartError
+from eyechart.results import records
+from eyechart.runs import Plan, compute, make_plan
+from eyechart.types import Record
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One record computed again: `same` where every number agrees, else what moved, or why it could not be done."""
+
+    encoder: str
+    data: str
+    task: str
+    same: bool
+    moved: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def line(self) -> str:
+        """The outcome as one line."""
+        what = f"{self.task} on {self.data} with {self.encoder}"
+        return f"{what}: {self.problem or '; '.join(self.moved) or 'the same'}"
+
+
+def verify(out: str | Path, *, sample: int = 5, seed: int = 0, fresh: bool = True, **flags: Any) -> Iterator[Check]:
+    """Compute some cells of a run again and say which numbers moved.
+
+    Args:
+        out: the run's folder.
+        sample: how many records, drawn at random; 0 takes all.
+        seed: of the draw.
+        fresh: embed the images again too, in a temporary cache; else the stored embeddings are used.
+        flags: settings, such as data_dir or plugins.
+
+    Raises:
+        EyechartError: there are no records, or one is damaged.
+    """
+    stored = records.read_all(Path(out))
+    if not stored:
+        raise EyechartError(f"{out} holds no records; `eyechart run --out {out}` makes some.")
+    chosen = np.random.default_rng(seed).permutation(len(stored))[: sample or None]
+    with tempfile.TemporaryDirectory(prefix="eyechart-verify-") as temporary:
+        cache = {"cache_dir": temporary, "data_dir": _data_dir(flags)} if fresh else {}
+        for number in sorted(chosen):
+            with settings.using(**(flags | cache)):
+                yield _check(stored[number])
+
+
+def _data_dir(flags: dict[str, Any]) -> Path:
+    with settings.using(**flags) as outer:
+        return outer.data
+
+
+def _check(record: Record) -> Check:
+    named = (record.encoder, record.data, record.task)
+    try:
+        again = _again(record)
+    except EyechartError as error:
+        return Check(*named, same=False, problem=str(error))
+    moved = [] if again.id == record.id else ["the identity changed: other images, labels, weights or defaults"]
+    moved += _moved(record, again)
+    return Check(*named, same=not moved, moved=tuple(moved))
+
+
+def _again(record: Record) -> Record:
+    bound = record.bound
+    with settings.using(precision=record.made["precision"]):
+        seeds = [] if record.seed is None else [record.seed]
+        plan: Plan = make_plan(None, [bound["encoder"]], [bound["data"]], [bound["task"]], seeds, bound["limit"])
+        return compute(plan, plan.cells[0], plan.record_id(plan.cells[0]))
+
+
+def _moved(before: Record, after: Record) -> list[str]:
+    if len(before.measures) != len(after.measures):
+        return [f"{len(before.measures)} measures became {len(after.measures)}"]
+    return [
+        f"{old.metric} {_facets(old.facets)}: {old.value:.6f} became {new.value:.6f}"
+        for old, new in zip(before.measures, after.measures, strict=True)
+        if (old.metric, dict(old.facets)) != (new.metric, dict(new.facets)) or abs(old.value - new.value) > 1e-9
+    ]
+
+
+def _facets(facets: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facets.items())
