@@ -5,13 +5,11 @@ Nothing heavy is imported for a list; showing an encoder builds it when its tran
 
 import dataclasses
 import difflib
-import functools
-import tomllib
-from pathlib import Path
 from typing import Any, Literal
 
 from eyechart import settings, study
 from eyechart.errors import EyechartError
+from eyechart.metrics.names import metrics
 from eyechart.registry import Bound, Kind, aliases, bind, entries
 from eyechart.specs import literal
 
@@ -67,13 +65,6 @@ def _entry_rows(kind: Kind) -> list[dict[str, Any]]:
 
 def _card_line(card: dict[str, Any]) -> str:
     return f"{card['objective']}; {card['parameters']} M parameters; {card['license']}; {card['spec']}"
-
-
-@functools.cache
-def metrics() -> dict[str, dict[str, Any]]:
-    """Give every metric with its meaning, unit, range and direction."""
-    with (Path(__file__).parent / "metrics" / "names.toml").open("rb") as file:
-        return tomllib.load(file)
 
 
 def describe(kind: str, name: str, **flags: Any) -> dict[str, Any]:

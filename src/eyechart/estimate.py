@@ -18,7 +18,8 @@ from eyechart.files import read_json
 from eyechart.images.reading import Unreadable
 from eyechart.registry import bind
 from eyechart.results import records
-from eyechart.runs import QUICK, Cell, Plan, folder_of, make_plan
+from eyechart.plan import Cell, Plan, make_plan
+from eyechart.runs import QUICK, folder_of
 from eyechart.types import Dataset, Derived, Encoder, Images
 
 _SAMPLE = 8  # images timed where nothing is known of an encoder's speed

@@ -14,7 +14,6 @@ from eyechart.errors import EyechartError
 
 TEMPORARY = ".tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextlib.contextmanager
@@ -39,19 +38,22 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
-def as_said(error: OSError, path: Path) -> Exception:
-    """Give the error as the one line a user can act on, where there is one; else the error itself."""
+def as_said(error: OSError, path: Path) -> EyechartError:
+    """Give a failure to write as the one line a user can act on."""
     if error.errno in _FULL:
         return EyechartError(
             f"the disk is full: could not write {path}. Everything finished so far is kept; free some space "
             "(`eyechart cache gc` removes what is no longer used) or name another place with --cache-dir or --out."
         )
-    if error.errno in _REFUSED or isinstance(error, (FileExistsError, NotADirectoryError)):
-        reason = error.strerror or type(error).__name__
-        return EyechartError(
-            f"cannot write {path}: {reason}. Name a folder you may write to with --out or --cache-dir."
-        )
-    return error
+    reason = error.strerror or type(error).__name__
+    return EyechartError(f"cannot write {path}: {reason}. Name a folder you may write to with --out or --cache-dir.")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise EyechartError unless files can be written to a folder, before hours of work depend on it."""
+    with writing(folder / ".writable"):
+        pass
+    (folder / ".writable").unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -62,7 +64,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON without NaN (which is no JSON): a value that is not finite raises ValueError."""
-    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:  # a file name that is no UTF-8
+        content = json.dumps(value, indent=1, allow_nan=False).encode()
+    write_bytes(path, content + b"\n")
 
 
 def read_json(path: Path) -> Any:

@@ -111,16 +111,19 @@ class Bound:
 
 def entries(kind: Kind) -> dict[str, Entry]:
     """Give every name of a kind, in order, with what its source says. Nothing is imported."""
-    return _entries(kind, settings.active().plugins)
+    # The content is part of the question, so that a plugin file edited in a running notebook is read again.
+    return _entries(
+        kind, tuple((path, sha256_of(path) if path.is_file() else "") for path in settings.active().plugins)
+    )
 
 
 @functools.lru_cache(maxsize=64)
-def _entries(kind: Kind, plugins: tuple[Path, ...]) -> dict[str, Entry]:
+def _entries(kind: Kind, plugins: tuple[tuple[Path, str], ...]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for entry in (
         *_packaged(kind),
         *_installed(kind),
-        *(e for path in plugins for e in plugin_entries(path)),
+        *(e for path, _ in plugins for e in plugin_entries(path)),
     ):
         if entry.kind != kind:
             continue
@@ -163,7 +166,6 @@ def _located(module: str) -> Path:
     return path
 
 
-@functools.lru_cache(maxsize=64)
 def plugin_entries(path: Path) -> tuple[Entry, ...]:
     """Give the encoders, data sets and tasks of one file: its public functions, told apart by what they return."""
     if not path.is_file():
@@ -245,21 +247,22 @@ def _as_folder(text: str, spec: Spec) -> Spec:
 def _unknown(kind: Kind, spec: Spec) -> str:
     known = [*entries(kind), *(aliases() if kind == "encoders" else ())]
     near = difflib.get_close_matches(spec.name, known, n=3)
-    if kind == "encoders" and not near:
-        near = _near_timm(spec.name)
+    if kind == "encoders":
+        near = _near_timm(spec.name, near)
     article = {"encoders": "encoder", "datasets": "data set", "tasks": "task"}[kind]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     path_hint = " and there is no such folder" if kind == "datasets" else ""
     return f"no {article} is called {spec.name!r}{path_hint}.{hint} `eyechart list {kind}` names them all."
 
 
-def _near_timm(name: str) -> list[str]:
+def _near_timm(name: str, near: list[str]) -> list[str]:
+    """Put timm's model of exactly this name first; where nothing else is near, give what timm has that is."""
     import timm  # slow, but only on the way to an error message
 
     models = timm.list_models()
-    bare = name.partition(".")[0]
-    near = [name] if bare in models else difflib.get_close_matches(name, models, n=3)
-    return [f"timm:{model}" for model in near]
+    if name.partition(".")[0] in models:
+        return [f"timm:{name}", *near]
+    return near or [f"timm:{model}" for model in difflib.get_close_matches(name, models, n=3)]
 
 
 def _check_argument(entry: Entry, spec: Spec) -> None:

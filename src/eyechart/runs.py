@@ -1,7 +1,6 @@
 """Run a study: every encoder on every data set through every task, each cell saved as soon as it is done."""
 
 import dataclasses
-import functools
 import logging
 import platform
 import sys
@@ -11,38 +10,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eyechart import adopt, settings
+from eyechart import settings
 from eyechart.case import Case
 from eyechart.embedding.devices import device, precision
-from eyechart.embedding.loading import identity, load_encoder
 from eyechart.errors import EyechartError, Unavailable
-from eyechart.files import write_json
-from eyechart.images.splits import limited
-from eyechart.registry import Bound, bind
+from eyechart.files import check_writable, write_json
+from eyechart.plan import Cell, Plan, announce, make_plan, split_keys
 from eyechart.results import records
-from eyechart.results.table import Leaderboard, frame, headline, leaderboards
-from eyechart.study import Study, read_study
-from eyechart.types import Dataset, Derived, Encoder, Measure, Record
+from eyechart.results.leaderboard import Leaderboard, headline, leaderboards
+from eyechart.results.table import frame
+from eyechart.types import Derived, Encoder, Measure, Record
 
 if TYPE_CHECKING:
     import pandas
 
 log = logging.getLogger("eyechart")
 QUICK = 200  # images of each split under --quick
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One task on one encoder and one data set with one seed."""
-
-    encoder: Bound
-    data: Bound
-    task: Bound
-    seed: int | None
-
-    def __str__(self) -> str:
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.task.label} on {self.data.label} with {self.encoder.label}{seed}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,88 +103,11 @@ def folder_of(plan: "Plan", out: str | Path | None) -> Path:
     return Path(out).expanduser() if out is not None else Path("runs") / plan.study.name
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A study with everything bound and every data set opened."""
-
-    study: Study
-    cells: Sequence[Cell]
-    data: Mapping[str, Dataset]  # by bound text
-    limit: int | None
-
-    @functools.cached_property
-    def encoders(self) -> dict[str, "Encoder | Derived | EyechartError"]:
-        """The encoders by bound text, or why one cannot be had."""
-        found: dict[str, Encoder | Derived | EyechartError] = {}
-        for cell in self.cells:
-            if cell.encoder.text not in found:
-                try:
-                    found[cell.encoder.text] = load_encoder(cell.encoder)
-                except EyechartError as error:
-                    found[cell.encoder.text] = error
-        return found
-
-    def others(self, task: Bound) -> dict[str, Dataset]:
-        """The further data sets a task reads."""
-        return {spec: _opened(bind("datasets", spec), self.limit) for spec in task.nested().get("datasets", ())}
-
-    def record_id(self, cell: Cell) -> str:
-        """Give the identity of a cell's result."""
-        encoder = self.encoders[cell.encoder.text]
-        if isinstance(encoder, EyechartError):
-            raise encoder
-        others = [split_keys(data) for data in self.others(cell.task).values()]
-        keys = split_keys(self.data[cell.data.text])
-        return records.record_id(encoder.key, keys, others, identity(cell.task), cell.seed)
-
-
-def split_keys(data: Dataset) -> dict[str, str]:
-    """Give the key of each split."""
-    return {split: images.key for split, images in data.items()}
-
-
-def make_plan(
-    study: str | None,
-    encoder: Sequence[Any],
-    data: Sequence[Any],
-    task: Sequence[Any],
-    seed: Sequence[int],
-    limit: int | None,
-) -> Plan:
-    """Bind every spec and open every data set, so that what is misspelt stops before anything is computed."""
-    if limit is not None and limit < 1:
-        raise EyechartError(f"limit must be at least 1 image of each split; got {limit}.")
-    named = read_study(study or ("choose" if data else "quickstart"))
-    encoders = [adopt.bound("encoders", what) for what in encoder or named.encoders]
-    sets = [adopt.bound("datasets", what) for what in data or named.data]
-    tasks = [adopt.bound("tasks", what) for what in task or named.tasks]
-    for kind, listed in (("--encoder", encoders), ("--data", sets), ("--task", tasks)):
-        if not listed:
-            raise EyechartError(f"the study {named.name} names nothing for {kind}; give one or more.")
-    cells = [
-        Cell(one, where, what, number)
-        for where in sets
-        for one in encoders
-        for what in tasks
-        for number in (seed or named.seeds if draws(what) else (None,))
-    ]
-    return Plan(named, cells, {bound.text: _opened(bound, limit) for bound in sets}, limit)
-
-
-def draws(task: Bound) -> bool:
-    """Say whether a task draws random numbers: whether its file uses `case.rng` or `case.seed`."""
-    given = task.entry.value is not None
-    text = task.entry.function.source if given else task.entry.path.read_text(encoding="utf-8")
-    return "case.rng(" in text or "case.seed" in text
-
-
-def _opened(bound: Bound, limit: int | None) -> Dataset:
-    data: Dataset = bound.call()
-    return data if limit is None else {split: limited(images, limit) for split, images in data.items()}
-
-
 def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
     done, failures, skipped, computed = [], [], {}, 0
+    check_writable(out)
+    if plan.study.skip_unavailable:
+        announce(plan)
     for cell in plan.cells:
         failed = plan.encoders[cell.encoder.text]
         if isinstance(failed, Unavailable) and plan.study.skip_unavailable:
@@ -235,7 +141,7 @@ def _summary(plan: Plan, results: Results) -> dict[str, Any]:
 
 def _failure(cell: Cell, error: Exception) -> Failure:
     if isinstance(error, EyechartError):
-        log.error("%s: %s", cell, error)
+        log.warning("%s: failed, for a reason given at the end", cell)
         return Failure(str(cell), str(error), user=True)
     log.error("%s failed:\n%s", cell, "".join(traceback.format_exception(error)).rstrip())
     return Failure(str(cell), f"{type(error).__name__}: {error}", user=False)
@@ -250,7 +156,7 @@ def _cell(plan: Plan, cell: Cell, out: Path, redo: bool) -> tuple[Record, bool]:
         if record.id == identity:
             return record, False
     record = compute(plan, cell, identity)
-    records.save_split_data(out, plan.data[cell.data.text])
+    records.save_split_data(out, plan.data[cell.data.text], redo=redo)
     records.save(out, record)
     shown = headline(record)
     log.info("%s: %s", cell, "done" if shown is None else f"{shown.metric} {shown.value:.4f}")

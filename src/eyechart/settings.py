@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +91,20 @@ def _converted(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _folder(name: str, value: str | Path) -> Path:
-    return Path(value).expanduser().absolute()
+    path = Path(value).expanduser().absolute()
+    if path.is_file():
+        raise EyechartError(f"{name} must be a folder; {path} is a file.")
+    return path
 
 
-def _paths(name: str, value: str | tuple[str | Path, ...]) -> tuple[Path, ...]:
+def _paths(name: str, value: str | Sequence[str | Path]) -> tuple[Path, ...]:
     listed = value.split(os.pathsep) if isinstance(value, str) else value
-    return tuple(_folder(name, path) for path in listed)
+    return tuple(Path(path).expanduser().absolute() for path in listed)
 
 
-def _count(name: str, value: str | int) -> int:
+def _count(name: str, value: Any) -> int:
     try:
-        number = int(value)
+        number = int(str(value))  # 2.5 is no whole number
     except ValueError:
         number = 0
     if number < 1:

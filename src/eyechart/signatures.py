@@ -76,7 +76,7 @@ def _function(node: ast.FunctionDef, path: Path, text: str) -> Function:
     return Function(
         name=node.name,
         doc=ast.get_docstring(node) or "",
-        returns=ast.unparse(node.returns) if node.returns else "",
+        returns=ast.unparse(node.returns).strip("'\"") if node.returns else "",
         argument=positional[0].arg if positional else None,
         argument_required=bool(positional) and not node.args.defaults,
         argument_is_path=bool(positional) and "FilePath" in names_in(positional[0].annotation),
@@ -86,7 +86,7 @@ def _function(node: ast.FunctionDef, path: Path, text: str) -> Function:
 
 
 def _name(annotation: ast.expr | None) -> str:
-    return ast.unparse(annotation).strip("'\"") if annotation else ""
+    return ast.unparse(annotation).strip("'\"").rpartition(".")[2] if annotation else ""
 
 
 def conform(option: Option, value: Any, owner: str) -> Any:
@@ -95,7 +95,7 @@ def conform(option: Option, value: Any, owner: str) -> Any:
     Raises:
         EyechartError: the annotation does not allow the value.
     """
-    if option.annotation is None:
+    if option.annotation is None or (value == option.default and type(value) is type(option.default)):
         return value
     fitted = _fit(option.annotation, value)
     if fitted is _NO:
@@ -105,6 +105,7 @@ def conform(option: Option, value: Any, owner: str) -> Any:
 
 
 _NO = object()
+_NAMED = (ast.Name, ast.Attribute)
 _SIMPLE = {
     "int": int,
     "str": str,
@@ -128,6 +129,8 @@ def _fit(annotation: ast.expr, value: Any) -> Any:  # noqa: PLR0911, a table of 
             return float(value) if real else _NO
         case ast.Name(id=name) if name in _SIMPLE:
             return value if type(value) is _SIMPLE[name] else _NO
+        case ast.Attribute(attr=name):  # eyechart.FilePath is FilePath
+            return _fit(ast.Name(name), value)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
             allowed = ast.literal_eval(inner)
             return value if value in (allowed if isinstance(allowed, tuple) else (allowed,)) else _NO
@@ -160,12 +163,14 @@ def _allowed(annotation: ast.expr) -> str:
             return "one of " + ", ".join(map(literal, allowed if isinstance(allowed, tuple) else (allowed,)))
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=elements)):
             return f"numbers or texts such as ({', '.join(_allowed(e) for e in elements[:1])}, ...)"
-        case ast.Name(id=name):
+        case ast.Name(id=name) | ast.Attribute(attr=name):
             words = {
                 "int": "a whole number",
                 "float": "a number",
                 "str": "a quoted text",
                 "bool": "True or False",
+                "dict": 'options such as {"depth": 2}',
+                "FilePath": "a quoted path",
             }
             return words.get(name, "a quoted spec")
         case _:
@@ -173,5 +178,6 @@ def _allowed(annotation: ast.expr) -> str:
 
 
 def names_in(annotation: ast.expr | None) -> set[str]:
-    """Give the plain names an annotation mentions."""
-    return {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} if annotation else set()
+    """Give the names an annotation mentions, those after a dot included."""
+    nodes = ast.walk(annotation) if annotation else ()
+    return {node.id if isinstance(node, ast.Name) else node.attr for node in nodes if isinstance(node, _NAMED)}

@@ -53,7 +53,8 @@ def _options(text: str) -> tuple[str, dict[str, Any]]:
 def _call(group: str) -> ast.Call | None:
     """Read `(a=1, b=2)` as keywords; None where it is anything else, such as the `(2024)` of a path."""
     try:
-        call = ast.parse(f"f{group}", mode="eval").body
+        # The outer parentheses must close after the call: a # inside a text would otherwise hide the rest.
+        call = ast.parse(f"(f{group})", mode="eval").body
     except SyntaxError:
         return None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
@@ -65,6 +66,8 @@ def _literals(call: ast.Call, text: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for keyword in call.keywords:
         name = str(keyword.arg)
+        if name in options:
+            raise EyechartError(f"in {text!r}, {name} is given twice; leave one.")
         try:
             options[name] = _frozen(ast.literal_eval(keyword.value))
         except (ValueError, TypeError) as error:

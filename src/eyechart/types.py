@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64, UInt8
@@ -21,6 +21,7 @@ DataSpec: TypeAlias = str
 FilePath: TypeAlias = str
 
 
+@runtime_checkable
 class Edit(Protocol):
     """A change of pixels that makes a view. Randomness in it is seeded by the content hashes, never by position."""
 
@@ -188,5 +189,6 @@ class Record:
     measures: tuple[Measure, ...]
     headline: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()  # what is stored beside it: "<number of the measure>.predicted" or ".outcomes"
     left_out: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)  # split -> id -> reason
     made: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # versions, device, seconds: not identity

@@ -11,7 +11,8 @@ import numpy as np
 from eyechart import settings
 from eyechart.errors import EyechartError
 from eyechart.results import records
-from eyechart.runs import Plan, compute, make_plan
+from eyechart.plan import Plan, make_plan
+from eyechart.runs import compute
 from eyechart.types import Record
 
 

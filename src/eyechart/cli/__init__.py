@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,7 +13,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="An eye chart for image encoders: embed your images once with each candidate, test everything, keep the best.",
 )
 cache = typer.Typer(help="Look after stored embeddings.", rich_markup_mode=None)
 for command in (running.run, reading.table, reading.report, reading.show, running.embed, upkeep.verify, upkeep.doctor):
@@ -22,6 +21,20 @@ app.command("list")(reading.list_names)
 for name, command in (("ls", upkeep.cache_ls), ("gc", upkeep.cache_gc), ("verify", upkeep.cache_verify)):
     cache.command(name)(command)
 app.add_typer(cache, name="cache")
+
+
+@app.callback()
+def version(
+    shown: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """An eye chart for image encoders: embed your images once with each candidate, test everything, keep the best."""
+    if shown:
+        from eyechart import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
 _UsageError: Any = typer.BadParameter.__bases__[0]  # what a misspelt flag raises, wherever typer keeps it
 
 

@@ -5,22 +5,35 @@ from typing import Annotated, Any
 
 import typer
 
-Encoders = Annotated[list[str], typer.Option("--encoder", help="An encoder's spec; replaces the study's. Repeatable.")]
-Data = Annotated[
-    list[str], typer.Option("--data", help="A data set's spec or a folder; replaces the study's. Repeatable.")
+Encoders = Annotated[
+    list[str], typer.Option("--encoder", metavar="SPEC", help="An encoder's spec; replaces the study's. Repeatable.")
 ]
-Tasks = Annotated[list[str], typer.Option("--task", help="A task's spec; replaces the study's. Repeatable.")]
-Seeds = Annotated[list[int], typer.Option("--seed", help="A seed for tasks that draw random numbers. Repeatable.")]
-Outs = Annotated[list[Path] | None, typer.Argument(help="Run folders; by default the newest under runs/.")]
+Data = Annotated[
+    list[str],
+    typer.Option("--data", metavar="SPEC", help="A data set's spec or a folder; replaces the study's. Repeatable."),
+]
+Tasks = Annotated[
+    list[str], typer.Option("--task", metavar="SPEC", help="A task's spec; replaces the study's. Repeatable.")
+]
+Seeds = Annotated[
+    list[int], typer.Option("--seed", metavar="N", help="A seed for tasks that draw random numbers. Repeatable.")
+]
+Outs = Annotated[
+    list[Path] | None, typer.Argument(metavar="[OUT]...", help="Run folders; by default the newest under runs/.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Plugins = Annotated[list[Path], typer.Option("--plugin", help="A Python file with further plugins. Repeatable.")]
-Cache = Annotated[Path | None, typer.Option("--cache-dir", help="Where embeddings are stored.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where data sets are found and downloaded to.")]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")]
-Batch = Annotated[int | None, typer.Option("--batch-size", help="Images in a forward pass.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Decoding threads.")]
-Limit = Annotated[int | None, typer.Option("--limit", help="At most so many images of each split.")]
+Plugins = Annotated[
+    list[Path], typer.Option("--plugin", metavar="FILE", help="A Python file with further plugins. Repeatable.")
+]
+Cache = Annotated[Path | None, typer.Option("--cache-dir", metavar="DIR", help="Where embeddings are stored.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets are found and downloaded to.")
+]
+Device = Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str | None, typer.Option("--precision", metavar="NAME", help="auto, fp32, bf16 or fp16.")]
+Batch = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images in a forward pass.")]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Decoding threads.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many images of each split.")]
 
 
 def given(**flags: Any) -> dict[str, Any]:

@@ -15,7 +15,10 @@ def table(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     aggregate: Annotated[bool, typer.Option("--aggregate", help="Mean and spread over seeds.")] = False,
 ) -> None:
-    """Print one tidy row for each measure: encoder, data, task, seed, metric, value, low, high, n and the facets."""
+    """Print one tidy row for each measure.
+
+    The columns are encoder, data, task, seed, metric, value, low, high, n, and one for each facet.
+    """
     from eyechart.results.table import table as tidy
 
     frame = tidy(run_folders(outs), aggregate=aggregate)
@@ -33,7 +36,10 @@ def report(
     outs: Outs = None,
     file: Annotated[Path | None, typer.Option("-o", "--output", help="The file; by default OUT/report.html.")] = None,
 ) -> None:
-    """Write one HTML file that needs no network: leaderboards, per-class tables, settings."""
+    """Write one HTML file that needs no network.
+
+    It holds leaderboards, per-class tables and every setting.
+    """
     from eyechart.show.report import report as write_report
 
     typer.echo(write_report(run_folders(outs), file=file))
@@ -64,7 +70,10 @@ def show(
     cache_dir: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Show all that is known of one name: options and defaults, an encoder's transform, a data set's splits."""
+    """Show all that is known of one name.
+
+    Options and defaults; of an encoder its transform, dimension and what was loaded; of a data set its splits.
+    """
     from eyechart.catalog import describe
 
     shown = describe(kind, name, **given(plugins=plugin, data_dir=data_dir, cache_dir=cache_dir))

@@ -25,12 +25,14 @@ from eyechart.cli.options import (
 
 
 def run(
-    study: Annotated[str | None, typer.Argument(help="A study's name or a TOML file.")] = None,
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study's name or a TOML file.")] = None,
     encoder: Encoders = [],  # noqa: B006, typer copies it
     data: Data = [],  # noqa: B006
     task: Tasks = [],  # noqa: B006
     seed: Seeds = [],  # noqa: B006
-    out: Annotated[Path | None, typer.Option("--out", help="Where results go; by default runs/<study>.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default runs/<study>.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed and for how long.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="200 images of each split, to see that all works.")] = False,
     limit: Limit = None,
@@ -44,7 +46,11 @@ def run(
     plugin: Plugins = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Run a study: every encoder on every data set through every task. Done cells are not computed again."""
+    """Run a study, or what is not done of it yet.
+
+    Every encoder on every data set through every task; each cell is saved as soon as it is done. Ends with a
+    leaderboard and a report. Without arguments: quickstart, on data that come with eyechart.
+    """
     from eyechart import runs
 
     flags = given(
@@ -102,18 +108,31 @@ def _print_results(results: Any, as_json: bool) -> None:
         print_leaderboards(results.leaderboards())
     for name, reason in results.skipped.items():
         typer.echo(f"skipped {name}: {reason}", err=True)
-    for failure in results.failures:
-        typer.echo(f"error: {failure.cell}: {failure.reason}", err=True)
+    _print_failures(results.failures)
     if results.records:
         from eyechart.show.report import report as write_report
 
+        done = len(results.records)
+        typer.echo(f"{done} cells: {results.computed} computed, {done - results.computed} were done already", err=True)
         typer.echo(f"report: {write_report([results.out])}", err=as_json)
 
 
+def _print_failures(failures: Any) -> None:
+    """One line for each reason, however many cells it stopped."""
+    by_reason: dict[str, list[str]] = {}
+    for failure in failures:
+        by_reason.setdefault(failure.reason, []).append(failure.cell)
+    for reason, cells in by_reason.items():
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        typer.echo(f"error: {cells[0]}{more}: {' '.join(reason.split())}", err=True)
+
+
 def embed(
-    encoder: Annotated[str, typer.Option("--encoder", help="An encoder's spec.")],
-    data: Annotated[str, typer.Option("--data", help="A data set's spec or a folder.")],
-    out: Annotated[Path | None, typer.Option("--out", help="A folder for x.npy, ids.txt, labels.txt.")] = None,
+    encoder: Annotated[str, typer.Option("--encoder", metavar="SPEC", help="An encoder's spec.")],
+    data: Annotated[str, typer.Option("--data", metavar="SPEC", help="A data set's spec or a folder.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="A folder for x.npy, ids.txt, labels.txt.")
+    ] = None,
     limit: Limit = None,
     precision: Precision = None,
     device: Device = None,
@@ -124,7 +143,10 @@ def embed(
     plugin: Plugins = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Embed a data set; a run that needs these embeddings finds them."""
+    """Embed a data set.
+
+    The embeddings go to the cache, where a run that needs them finds them, and with --out to a folder.
+    """
     from eyechart.exports import embed as embed_data
 
     flags = given(

@@ -21,7 +21,10 @@ def verify(
     plugin: Plugins = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Compute a sample of cells again and say which numbers moved. Exit code 1 if any did."""
+    """Compute a sample of cells again and say what moved.
+
+    Exit code 1 if any number did.
+    """
     import dataclasses
 
     from eyechart.verification import verify as verify_run
@@ -45,7 +48,10 @@ def doctor(
     cache_dir: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Look at this machine, and with --plugin put a plugin file through the conformance checks."""
+    """Say whether this machine is ready.
+
+    With --plugin a plugin file is put through the conformance checks. Exit code 1 if anything is wrong.
+    """
     from eyechart.examination import doctor as examine
 
     seen = []
@@ -73,7 +79,10 @@ def cache_gc(
     cache_dir: Cache = None,
     as_json: Json = False,
 ) -> None:
-    """Remove embeddings that are damaged or long unused; a run computes them again when they are needed."""
+    """Remove what is damaged or long unused.
+
+    A run computes it again when it is needed.
+    """
     from eyechart import settings
     from eyechart.embedding import cache
 
@@ -84,7 +93,10 @@ def cache_gc(
 
 
 def cache_verify(cache_dir: Cache = None, as_json: Json = False) -> None:
-    """Compare every stored array with its checksum. Exit code 1 if one is damaged."""
+    """Compare every stored array with its checksum.
+
+    Exit code 1 if one is damaged.
+    """
     from eyechart import settings
     from eyechart.embedding import cache
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from eyechart.errors import EyechartError, Unavailable
 from eyechart.images.splits import draw
-from eyechart.images.views import from_files, rows
+from eyechart.images.views import detached, from_files, rows
 from eyechart.types import Dataset, FilePath, Images
 
 log = logging.getLogger("eyechart")
@@ -99,12 +99,15 @@ def _from_tree(root: Path, groups: str) -> list[_File]:
 
 def _from_csv(root: Path) -> list[_File]:
     path = root / "metadata.csv"
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        columns = table.fieldnames or []
-        if not {"path", "label"} <= set(columns):
-            raise EyechartError(f"{path} must have the columns path,label[,split][,group]; it has {','.join(columns)}.")
-        lines = list(table)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            columns = table.fieldnames or []
+            lines = list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EyechartError(f"{path} is no CSV in UTF-8: {error}. Save it as CSV UTF-8.") from error
+    if not {"path", "label"} <= set(columns):
+        raise EyechartError(f"{path} must have the columns path,label[,split][,group]; it has {','.join(columns)}.")
     files = [_from_line(path, number, line) for number, line in enumerate(lines, start=2)]
     if not files:
         raise EyechartError(f"{path} has no rows below its header.")
@@ -122,9 +125,10 @@ def _from_line(path: Path, number: int, line: dict[str, str | None]) -> _File:
     split = (line.get("split") or "").strip().lower() or None
     if split is not None and split not in _SPLITS:
         raise EyechartError(f"{path}, line {number}: split must be one of {', '.join(_SPLITS)}; got {split!r}.")
-    if not line["path"] or not line["label"]:
+    label = (line["label"] or "").strip()
+    if not line["path"] or not label:
         raise EyechartError(f"{path}, line {number}: path or label is empty.")
-    return _File(line["path"], line["label"].strip(), split and _SPLITS[split], line.get("group") or None)
+    return _File(line["path"], label, split and _SPLITS[split], line.get("group") or None)
 
 
 def _refuse_numbers(path: Path, labels: Sequence[str]) -> None:
@@ -132,7 +136,7 @@ def _refuse_numbers(path: Path, labels: Sequence[str]) -> None:
         numbers = [float(label) for label in labels]
     except ValueError:
         return
-    if any(number != int(number) for number in numbers):
+    if not all(number.is_integer() for number in numbers):
         raise EyechartError(
             f"{path}: the labels are numbers such as {labels[0]}; eyechart tests classes, not quantities."
         )
@@ -149,15 +153,26 @@ def _declared(root: Path, files: Sequence[_File], classes: Sequence[str]) -> Dat
     for file in files:
         splits.setdefault(file.split or "train", []).append(file)
     return {
-        split: from_files(
-            root,
-            [file.path for file in members],
-            np.array([position[file.label] for file in members]),
-            classes=classes,
-            groups=[file.group or "" for file in members] if any(file.group for file in members) else None,
+        split: _by_content(
+            from_files(
+                root,
+                [file.path for file in members],
+                np.array([position[file.label] for file in members]),
+                classes=classes,
+                groups=[file.group or "" for file in members] if any(file.group for file in members) else None,
+            )
         )
         for split, members in splits.items()
     }
+
+
+def _by_content(images: Images) -> Images:
+    """Put images in an order that moving a file to another class or renaming a folder does not change.
+
+    So a corrected label keeps the key of the pixels, and nothing is embedded again.
+    """
+    order = sorted(range(len(images)), key=lambda row: (images.hashes[row].tobytes(), images.ids[row]))
+    return detached(rows(images, np.array(order)))
 
 
 def _with_drawn(data: Dataset, root: Path, shares: dict[str, float], seed: int) -> Dataset:

@@ -57,7 +57,10 @@ def gc(*, unused_days: float = 30, dry_run: bool = False) -> list[Kept]:
         for kept in going:
             shutil.rmtree(kept.folder)
         for path in store.leftovers(settings.active().cache_dir):
-            path.unlink(missing_ok=True)
+            if path.is_dir():  # of a download that was killed
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     return going
 
 

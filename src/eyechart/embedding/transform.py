@@ -101,11 +101,11 @@ def square(transform: Transform, image: Pixels) -> Square:
     return squares(transform, image[None])[0]
 
 
-def _tensor_resize(images: Batch, height: int, width: int, mode: str) -> Batch:
+def _tensor_resize(images: Batch, height: int, width: int, mode: str) -> UInt8[np.ndarray, "n h2 w2 3"]:
     import torch
     from torch.nn import functional
 
     # [n, h, w, 3] seen as [n, 3, h, w] is channels_last, the layout torch's uint8 resize is fastest in.
-    pixels: Any = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    pixels: Any = torch.from_numpy(np.require(images, requirements="CW")).permute(0, 3, 1, 2)
     out = functional.interpolate(pixels, (height, width), mode=mode, antialias=True, align_corners=False)
     return out.permute(0, 2, 3, 1).numpy()

@@ -39,13 +39,15 @@ def timm(
     mean and std come from the model's configuration unless given.
     """
     _check_name(name)
+    if size is not None and size < 1:
+        raise EyechartError(f"timm:{name}: size must be at least 1; got {size}.")
     network, loaded = _network(name, weights, pretrained, _arguments(name, size, model_args), seed)
     config = resolve_model_data_config(network)
     average = mean or tuple(config["mean"])
     border = config.get("crop_mode") == "border"
     transform = Transform(
-        size=size or _square(config["input_size"], name),
-        crop_pct=crop_pct or config["crop_pct"],
+        size=size if size is not None else _square(config["input_size"], name),
+        crop_pct=crop_pct if crop_pct is not None else config["crop_pct"],
         crop_mode=config.get("crop_mode") or "center",
         interpolation=interpolation or config["interpolation"],
         mean=average,
@@ -53,7 +55,11 @@ def timm(
         fill=(round(255 * average[0]), round(255 * average[1]), round(255 * average[2])) if border else (0, 0, 0),
     )
     _check_pool(network, name, pool)
-    return from_module(network, transform, features=lambda m, x: _features(m, x, pool), loaded=loaded)
+    try:
+        return from_module(network, transform, features=lambda m, x: _features(m, x, pool), loaded=loaded)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        square = f"{transform.size} x {transform.size}"
+        raise EyechartError(f"timm:{name} cannot take images of {square}: {_first_line(error)}.") from error
 
 
 def _check_name(name: str) -> None:
@@ -72,7 +78,7 @@ def _arguments(name: str, size: int | None, model_args: dict | None) -> dict[str
     """Networks of a fixed input size are told the size; the others take any."""
     config = library.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size
-    return ({"img_size": size} if size and fixed else {}) | (model_args or {})
+    return ({"img_size": size} if size is not None and fixed else {}) | (model_args or {})
 
 
 def _square(input_size: tuple[int, int, int], name: str) -> int:
@@ -121,7 +127,7 @@ def _published(name: str, arguments: dict[str, Any]) -> tuple[torch.nn.Module, s
 def _created(name: str, arguments: dict[str, Any]) -> torch.nn.Module:
     try:
         return library.create_model(name, pretrained=False, num_classes=0, **arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, AssertionError, ZeroDivisionError) as error:
         raise EyechartError(f"timm:{name} does not take these model_args: {_first_line(error)}.") from error
 
 

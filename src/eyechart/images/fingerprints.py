@@ -54,7 +54,8 @@ def _read_memo(path: Path) -> dict[str, list]:
         memo = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):  # a damaged memo costs one more reading, nothing else
         return {}
-    return memo if isinstance(memo, dict) else {}
+    entries = memo.items() if isinstance(memo, dict) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, list) and len(entry) == 3}
 
 
 def _stat(path: Path) -> tuple[int, int, bool]:

@@ -60,11 +60,11 @@ def _tensor(content: bytes) -> Any:
 def _upright_rgb(image: Image.Image) -> Pixels:
     # Read the orientation first: converting the mode can lose the EXIF block.
     upright = ImageOps.exif_transpose(image)
-    return np.array(_rgb(upright, png=image.format == "PNG"))
+    return np.array(_rgb(upright, sixteen_at_most=image.format in {"PNG", "PPM"}))
 
 
-def _rgb(image: Image.Image, *, png: bool) -> Image.Image:
-    if image.mode.startswith("I;16") or (image.mode == "I" and png):  # Pillow's own conversion clips at 255
+def _rgb(image: Image.Image, *, sixteen_at_most: bool) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and sixteen_at_most):  # Pillow's conversion clips at 255
         scaled = (np.asarray(image).astype(np.uint32) + 128) // 257
         return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     if image.mode in {"I", "F"}:

@@ -69,7 +69,7 @@ def _units(hashes: UInt8[np.ndarray, "n 32"], groups: Sequence[str] | None) -> I
     first: dict[object, int] = {}
     for row in range(len(hashes)):
         same = [("content", hashes[row].tobytes())]
-        same += [] if groups is None else [("group", groups[row])]
+        same += [("group", groups[row])] if groups is not None and groups[row] else []
         for tie in same:
             other = first.setdefault(tie, row)
             parent[find(row)] = find(other)

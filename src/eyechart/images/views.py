@@ -1,11 +1,12 @@
 """Images made from arrays, from files, and from other images."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from eyechart.errors import EyechartError
 from eyechart.images.fingerprints import hash_arrays, hash_files
@@ -86,6 +87,7 @@ def edited(images: Images, edit: Edit) -> Images:
 
     return dataclasses.replace(
         images,
+        hashes=_changed(images.hashes, edit.key),
         load=load,
         batch=None
         if whole is None
@@ -94,3 +96,9 @@ def edited(images: Images, edit: Edit) -> Images:
         rows=None,
         edit=edit,
     )
+
+
+def _changed(hashes: UInt8[np.ndarray, "n 32"], key: str) -> UInt8[np.ndarray, "n 32"]:
+    """Mark content as edited, so that no row of an edited view is taken for the row it was made from."""
+    marked = (hashlib.sha256(content.tobytes() + key.encode()).digest() for content in hashes)
+    return np.frombuffer(b"".join(marked), dtype=np.uint8).reshape(len(hashes), 32)

@@ -36,7 +36,7 @@ def confusion(y: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], classe
 
 def accuracy(counts: Counts) -> Float[np.ndarray, "*b"]:
     """Give the share of images whose class was predicted."""
-    return counts.right.sum(axis=-1) / counts.true.sum(axis=-1)
+    return np.asarray(counts.right.sum(axis=-1) / counts.true.sum(axis=-1))
 
 
 def recalls(counts: Counts) -> Float[np.ndarray, "*b c"]:
@@ -46,12 +46,12 @@ def recalls(counts: Counts) -> Float[np.ndarray, "*b c"]:
 
 def balanced_accuracy(counts: Counts) -> Float[np.ndarray, "*b"]:
     """Give the mean recall over the classes that have images, as scikit-learn's balanced_accuracy_score."""
-    return np.nanmean(recalls(counts), axis=-1)
+    return np.asarray(np.nanmean(recalls(counts), axis=-1))
 
 
 def macro_f1(counts: Counts) -> Float[np.ndarray, "*b"]:
     """Give the mean F1 over the classes that have images or were predicted, as scikit-learn's f1_score(macro)."""
-    return np.nanmean(_ratio(2 * counts.right, counts.true + counts.predicted), axis=-1)
+    return np.asarray(np.nanmean(_ratio(2 * counts.right, counts.true + counts.predicted), axis=-1))
 
 
 def _ratio(above: Num[np.ndarray, "*b c"], below: Num[np.ndarray, "*b c"]) -> Float[np.ndarray, "*b c"]:

@@ -29,8 +29,13 @@ def neighbors(
     if not 1 <= k <= len(database):
         raise EyechartError(f"k must be between 1 and the {len(database)} training images; got {k}.")
     q, x, offset = _prepared(queries, database, distance)
+    copies, originals = _copies(x)
     rows = max(1, _BLOCK_BYTES // (4 * len(x)))
-    found = [_nearest(offset - q[i : i + rows] @ x.T, k) for i in range(0, len(q), rows)]
+    found = []
+    for start in range(0, len(q), rows):
+        distance = offset - q[start : start + rows] @ x.T
+        distance[:, copies] = distance[:, originals]
+        found.append(_nearest(distance, k))
     return np.concatenate(found) if found else np.empty((0, k), np.int64)
 
 
@@ -49,6 +54,21 @@ def _prepared(
     center = database.mean(axis=0, dtype=np.float64).astype(np.float32)  # a smaller norm loses fewer digits
     q, x = queries - center, database - center
     return q, x, 0.5 * np.einsum("nd,nd->n", x, x)
+
+
+def _copies(x: Float32[np.ndarray, "n d"]) -> tuple[Int64[np.ndarray, " c"], Int64[np.ndarray, " c"]]:
+    """Give the rows that equal an earlier row, and the first row each of them equals.
+
+    A matrix product rounds equal rows differently depending on where they stand; without this, which of two copies
+    of an image came first would be left to chance.
+    """
+    _, position, often = np.unique(x.sum(axis=1), return_inverse=True, return_counts=True)
+    suspects = np.flatnonzero(often[position] > 1)  # equal rows have equal sums
+    content = np.ascontiguousarray(x[suspects] + np.float32(0)).view(np.dtype((np.void, 4 * x.shape[1])))  # -0 is 0
+    _, first, position = np.unique(content.ravel(), return_index=True, return_inverse=True)
+    originals = suspects[first[position]]
+    later = originals != suspects
+    return suspects[later], originals[later]
 
 
 def unit(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:

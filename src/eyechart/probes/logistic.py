@@ -39,7 +39,7 @@ def fit_logistic(x: Float32[np.ndarray, "n d"], y: Int64[np.ndarray, " n"], *, c
 
     mean = x.mean(axis=0, dtype=np.float64)
     scale = x.std(axis=0, dtype=np.float64)
-    scale[scale < 1e-7 * max(1.0, float(np.abs(x).max()))] = 1.0  # a constant feature carries nothing
+    scale[scale <= 1e-7 * np.abs(x).max(axis=0)] = 1.0  # a constant feature carries nothing, only rounding errors
     standardized = ((x - mean) / scale).astype(np.float32)
     model = LogisticRegression(C=c, max_iter=_STEPS, tol=1e-4)
     converged = _fit_quietly(model, standardized, y)

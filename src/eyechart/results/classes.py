@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int64
 
 from eyechart.metrics.classification import confusion, counts, recalls
 from eyechart.results import records
-from eyechart.results.table import headline
+from eyechart.results.leaderboard import headline
 from eyechart.types import Record
 
 
@@ -17,8 +17,8 @@ from eyechart.types import Record
 class Judged:
     """The true and the predicted class of each tested image, as positions in `classes`."""
 
-    y: Int[np.ndarray, " n"]
-    predicted: Int[np.ndarray, " n"]
+    y: Int64[np.ndarray, " n"]
+    predicted: Int64[np.ndarray, " n"]
     classes: tuple[str, ...]
 
 
@@ -61,7 +61,11 @@ def judged(out: Path, record: Record) -> Judged | None:
     data = records.split_data(out, record, split)
     if len(predicted) != len(data["labels"]):  # of other images than this split's
         return None
-    return Judged(y=data["labels"], predicted=predicted, classes=tuple(str(name) for name in data["classes"]))
+    return Judged(
+        y=data["labels"].astype(np.int64),  # stored in the smallest type
+        predicted=predicted.astype(np.int64),
+        classes=tuple(str(name) for name in data["classes"]),
+    )
 
 
 def class_rows(tested: Sequence[Judged]) -> list[ClassRow]:
@@ -103,7 +107,7 @@ def confusions(tested: Judged) -> list[Confused]:
     """
     classes, wrong = len(tested.classes), tested.y != tested.predicted
     size = np.bincount(tested.y, minlength=classes)
-    codes, times = np.unique(tested.y[wrong].astype(np.int64) * classes + tested.predicted[wrong], return_counts=True)
+    codes, times = np.unique(tested.y[wrong] * classes + tested.predicted[wrong], return_counts=True)
     order = np.argsort(-times, kind="stable")
     return [
         Confused(

@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,23 +50,20 @@ def save(out: Path, record: Record) -> Path:
     if arrays:
         write_bytes(_arrays_path(out, record.id), _packed(arrays))
     path = path_of(out, record.task, record.data, record.encoder, record.id)
-    write_json(path, _as_json(record))
+    write_json(path, _as_json(dataclasses.replace(record, arrays=tuple(arrays))))
     return path
 
 
-def save_split_data(out: Path, data: Dataset) -> None:
+def save_split_data(out: Path, data: Dataset, *, redo: bool = False) -> None:
     """Write ids, labels, classes and groups of each split once: what predictions are read against."""
     for images in data.values():
         path = _split_path(out, images.key)
-        if not path.exists():
-            arrays = {
-                "ids": np.array(images.ids),
-                "labels": _small(images.labels),
-                "classes": np.array(images.classes),
-            }
-            if images.groups is not None:
-                arrays["groups"] = np.array(images.groups)
-            write_bytes(path, _packed(arrays))
+        if path.exists() and not redo:
+            continue
+        arrays = {"ids": np.array(images.ids), "labels": _small(images.labels), "classes": np.array(images.classes)}
+        if images.groups is not None:
+            arrays["groups"] = np.array(images.groups)
+        write_bytes(path, _packed(arrays))
 
 
 def _arrays_path(out: Path, record: str) -> Path:
@@ -119,7 +118,9 @@ def read(path: Path) -> Record:
         fields = {f.name: content[f.name] for f in dataclasses.fields(Record) if f.name != "measures"}
     except (KeyError, TypeError) as error:
         raise EyechartError(f"{path} is damaged ({error}). Delete it; the next run writes it again.") from error
-    return Record(**{**fields, "notes": tuple(fields["notes"]), "measures": measures})
+    return Record(
+        **{**fields, "notes": tuple(fields["notes"]), "arrays": tuple(fields["arrays"]), "measures": measures}
+    )
 
 
 def read_all(out: Path) -> list[Record]:
@@ -161,13 +162,13 @@ def _paths(out: Path) -> Iterator[Path]:
 
 
 def predictions(out: Path, record: Record, measure: int) -> np.ndarray | None:
-    """Give the predicted class of each image that a measure is of, in the order of its split."""
-    return _arrays(out, record).get(f"{measure}.predicted")
+    """Give the predicted class of each image that a measure is of, in the order of its split; None where it has none.
 
-
-def _arrays(out: Path, record: Record) -> dict[str, np.ndarray]:
-    path = _arrays_path(out, record.id)
-    return _unpacked(path) if path.exists() else {}
+    Raises:
+        EyechartError: the file that holds them is missing or damaged.
+    """
+    name = f"{measure}.predicted"
+    return _unpacked(_arrays_path(out, record.id))[name] if name in record.arrays else None
 
 
 def split_data(out: Path, record: Record, split: str) -> dict[str, np.ndarray]:
@@ -181,5 +182,5 @@ def _unpacked(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError) as error:
-        raise EyechartError(f"{path} is missing or damaged ({error}). Run again with --redo.") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise EyechartError(f"{path} is missing or damaged. Run again with --redo, which writes it anew.") from error

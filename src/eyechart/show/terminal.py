@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from eyechart.results.table import Leaderboard
+    from eyechart.results.leaderboard import Leaderboard
     from eyechart.types import Record
 
 
@@ -19,13 +19,19 @@ def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
     for board in boards:
         console.print(_board(board))
     if boards:
-        console.print(Text("Test scores with 95 % intervals; the order is that of the mean score on val.", "dim"))
+        console.print(
+            Text(
+                "On test, in percent, with 95 % intervals; ordered by the mean on val.",
+                "dim",
+            )
+        )
 
 
 def _board(board: "Leaderboard") -> "Table":
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=board.data, title_justify="left", title_style="bold")
+    table = Table(title=board.data, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("encoder", overflow="fold")
     for task in board.tasks:
         table.add_column(task, justify="right", no_wrap=True)
@@ -35,14 +41,17 @@ def _board(board: "Leaderboard") -> "Table":
 
 
 def _score(record: "Record | None") -> str:
-    from eyechart.results.table import headline
+    from eyechart.metrics.names import metrics
+    from eyechart.results.leaderboard import headline
 
     measure = headline(record) if record else None
     if measure is None:
         return "-"
+    scale = 100 if metrics().get(measure.metric, {}).get("unit") == "fraction" else 1
+    score = f"{scale * measure.value:5.1f}"
     if measure.low is None or measure.high is None:
-        return f"{100 * measure.value:.1f}"
-    return f"{100 * measure.value:5.1f}  [{100 * measure.low:.1f}, {100 * measure.high:.1f}]"
+        return score
+    return f"{score}  [{scale * measure.low:.1f}, {scale * measure.high:.1f}]"
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:
@@ -55,9 +64,13 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in columns))
     console = Console()
-    if not console.is_terminal:  # a pipe wants whole lines
-        console = Console(width=400)
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(width=1000, color_system=None)  # a pipe wants whole lines
+    with wide.capture() as captured:
+        wide.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,123 @@
+"""What a run is going to do: a study with every spec bound, every data set opened, and an identity for each cell."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eyechart import adopt
+from eyechart.embedding.devices import precision
+from eyechart.embedding.loading import identity, load_encoder
+from eyechart.errors import EyechartError
+from eyechart.images.splits import limited
+from eyechart.registry import Bound, aliases, bind
+from eyechart.results import records
+from eyechart.study import Study, read_study
+from eyechart.types import Dataset, Derived, Encoder
+
+log = logging.getLogger("eyechart")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One task on one encoder and one data set with one seed."""
+
+    encoder: Bound
+    data: Bound
+    task: Bound
+    seed: int | None
+
+    def __str__(self) -> str:
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.task.label} on {self.data.label} with {self.encoder.label}{seed}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A study with everything bound and every data set opened."""
+
+    study: Study
+    cells: Sequence[Cell]
+    data: Mapping[str, Dataset]  # by bound text
+    limit: int | None
+
+    @functools.cached_property
+    def encoders(self) -> dict[str, "Encoder | Derived | EyechartError"]:
+        """The encoders by bound text, or why one cannot be had."""
+        found: dict[str, Encoder | Derived | EyechartError] = {}
+        for cell in self.cells:
+            if cell.encoder.text not in found:
+                try:
+                    found[cell.encoder.text] = load_encoder(cell.encoder)
+                except EyechartError as error:
+                    found[cell.encoder.text] = error
+        return found
+
+    def others(self, task: Bound) -> dict[str, Dataset]:
+        """The further data sets a task reads."""
+        return {spec: _opened(bind("datasets", spec), self.limit) for spec in task.nested().get("datasets", ())}
+
+    def record_id(self, cell: Cell) -> str:
+        """Give the identity of a cell's result."""
+        encoder = self.encoders[cell.encoder.text]
+        if isinstance(encoder, EyechartError):
+            raise encoder
+        others = [split_keys(data) for data in self.others(cell.task).values()]
+        keys = split_keys(self.data[cell.data.text])
+        return records.record_id(encoder.key, keys, others, identity(cell.task), cell.seed)
+
+
+def split_keys(data: Dataset) -> dict[str, str]:
+    """Give the key of each split."""
+    return {split: images.key for split, images in data.items()}
+
+
+def make_plan(
+    study: str | None,
+    encoder: Sequence[Any],
+    data: Sequence[Any],
+    task: Sequence[Any],
+    seed: Sequence[int],
+    limit: int | None,
+) -> Plan:
+    """Bind every spec and open every data set, so that what is misspelt stops before anything is computed."""
+    precision()  # a device that is not there stops here, too
+    if limit is not None and limit < 1:
+        raise EyechartError(f"limit must be at least 1 image of each split; got {limit}.")
+    named = read_study(study or ("choose" if data else "quickstart"))
+    encoders = [adopt.bound("encoders", what) for what in encoder or named.encoders]
+    sets = [adopt.bound("datasets", what) for what in data or named.data]
+    tasks = [adopt.bound("tasks", what) for what in task or named.tasks]
+    for kind, listed in (("--encoder", encoders), ("--data", sets), ("--task", tasks)):
+        if not listed:
+            raise EyechartError(f"the study {named.name} names nothing for {kind}; give one or more.")
+    cells = [
+        Cell(one, where, what, number)
+        for where in sets
+        for one in encoders
+        for what in tasks
+        for number in (seed or named.seeds if draws(what) else (None,))
+    ]
+    return Plan(named, cells, {bound.text: _opened(bound, limit) for bound in sets}, limit)
+
+
+def draws(task: Bound) -> bool:
+    """Say whether a task draws random numbers: whether its file uses `case.rng` or `case.seed`."""
+    given = task.entry.value is not None
+    text = task.entry.function.source if given else task.entry.path.read_text(encoding="utf-8")
+    return "case.rng(" in text or "case.seed" in text
+
+
+def _opened(bound: Bound, limit: int | None) -> Dataset:
+    data: Dataset = bound.call()
+    return data if limit is None else {split: limited(images, limit) for split, images in data.items()}
+
+
+def announce(plan: Plan) -> None:
+    """Say which encoders will be tried, under which licenses, and about how much could have to be downloaded."""
+    for bound in {cell.encoder.text: cell.encoder for cell in plan.cells}.values():
+        card = aliases().get(bound.label)
+        if card is not None and "pretrained=False" not in card["spec"]:
+            size = 4 * card["parameters"]  # MB: four bytes for each weight
+            log.info("%s: %s; %s; %d MB if not downloaded yet", bound.label, card["objective"], card["license"], size)
