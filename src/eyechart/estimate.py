@@ -16,9 +16,9 @@ from eyechart.embedding.loading import load_encoder
 from eyechart.errors import EyechartError
 from eyechart.files import read_json
 from eyechart.images.reading import Unreadable
+from eyechart.plan import Cell, Plan, make_plan
 from eyechart.registry import bind
 from eyechart.results import records
-from eyechart.plan import Cell, Plan, make_plan
 from eyechart.runs import QUICK, folder_of
 from eyechart.types import Dataset, Derived, Encoder, Images
 

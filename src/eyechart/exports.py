@@ -1,6 +1,5 @@
 """Embeddings for other programs: `eyechart embed`."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from eyechart import adopt, settings
 from eyechart.embedding.derived import embed_any
 from eyechart.embedding.loading import load_encoder
+from eyechart.errors import EyechartError
 from eyechart.files import write_bytes, write_json, writing
 from eyechart.images.splits import limited
 from eyechart.types import Dataset, Embeddings
@@ -23,8 +23,9 @@ def embed(
     Args:
         encoder: a spec or an Encoder.
         data: a spec, a path, or a dict of Images.
-        out: a folder to write to: `x.npy` (float32 [n, d], all splits below each other), `ids.txt`, `labels.txt`,
-            `splits.txt` (one line for each row) and `about.json`. `precomputed:OUT` reads it back.
+        out: a folder to write to: `x.npy` (float32 [n, d], all splits below each other), one line for each row in
+            `ids.txt`, `labels.txt`, `splits.txt` and `hashes.txt` (of the image's content), and `about.json`.
+            `precomputed:OUT` reads it back.
         limit: so many images of each split at the most.
         flags: settings: cache_dir, data_dir, device, precision, batch_size, workers, plugins.
 
@@ -43,11 +44,11 @@ def embed(
         }
         if out is not None:
             about = {"encoder": bound.text, "data": named.text, "key": network.key, "splits": {}}
-            _write(Path(out), embedded, about)
+            _write(Path(out), embedded, images, about)
         return embedded
 
 
-def _write(out: Path, embedded: dict[str, Embeddings], about: dict[str, Any]) -> None:
+def _write(out: Path, embedded: dict[str, Embeddings], images: Dataset, about: dict[str, Any]) -> None:
     n, dim = sum(map(len, embedded.values())), next(iter(embedded.values())).x.shape[1]
     with writing(out / "x.npy") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (n, dim)})
@@ -55,6 +56,8 @@ def _write(out: Path, embedded: dict[str, Embeddings], about: dict[str, Any]) ->
             for block in z.blocks():
                 file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
     _write_lines(out / "ids.txt", [name for z in embedded.values() for name in z.ids])
+    contents = {i: h.tobytes().hex() for part in images.values() for i, h in zip(part.ids, part.hashes, strict=True)}
+    _write_lines(out / "hashes.txt", [contents[name] for z in embedded.values() for name in z.ids])
     _write_lines(out / "labels.txt", [z.classes[label] for z in embedded.values() for label in z.y])
     _write_lines(out / "splits.txt", [split for split, z in embedded.items() for _ in z.ids])
     about["splits"] = {split: {"n": len(z), "left_out": dict(z.left_out)} for split, z in embedded.items()}
@@ -62,6 +65,11 @@ def _write(out: Path, embedded: dict[str, Embeddings], about: dict[str, Any]) ->
 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    buffer = io.StringIO()
-    buffer.writelines(f"{line}\n" for line in lines)
-    write_bytes(path, buffer.getvalue().encode())
+    try:
+        content = "".join(f"{line}\n" for line in lines).encode()
+    except UnicodeEncodeError as error:
+        raise EyechartError(f"{path} must be UTF-8, and a file name is not: {error}. Rename that file.") from error
+    if content.count(b"\n") != len(lines):
+        broken = next(line for line in lines if "\n" in line)
+        raise EyechartError(f"{broken!r} cannot be one line of {path}; rename that file or class.")
+    write_bytes(path, content)

@@ -72,17 +72,24 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, content + b"\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON.
+def read_json(path: Path, *needed: str) -> Any:
+    """Read JSON. With names, it must be an object that has them.
 
     Raises:
-        EyechartError: the file does not parse.
+        EyechartError: the file does not parse, or lacks what is needed.
         FileNotFoundError: there is none.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except NotADirectoryError as error:
+        raise FileNotFoundError(*error.args) from error
     except ValueError as error:
         raise EyechartError(f"{path} is damaged ({error}). Delete it; the next run writes it again.") from error
+    missing = [name for name in needed if not isinstance(value, dict) or name not in value]
+    if missing:
+        lacking = ", ".join(missing)
+        raise EyechartError(f"{path} is damaged (it lacks {lacking}). Delete it; the next run writes it again.")
+    return value
 
 
 def sha256_of(path: Path) -> str:

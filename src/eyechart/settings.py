@@ -51,6 +51,11 @@ def active() -> Settings:
     return _active.get() or _resolve({})
 
 
+def adopt(settings: Settings) -> None:
+    """Put settings in force in the current thread: a new thread does not have those of the thread that started it."""
+    _active.set(settings)
+
+
 @contextlib.contextmanager
 def using(**flags: Any) -> Iterator[Settings]:
     """Put settings in force for a block; a flag that is None is left as it was.

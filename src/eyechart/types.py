@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32, Int, Int64, UInt8
 from eyechart.files import digest
 
 Pixels: TypeAlias = UInt8[np.ndarray, "h w 3"]
+SomePixels: TypeAlias = UInt8[np.ndarray, "_ _ 3"]  # in lists: every image has a size of its own
 Batch: TypeAlias = UInt8[np.ndarray, "n h w 3"]
 
 # Annotate a plugin's option with one of these and its text is bound like any other spec: defaults are filled in,
@@ -30,7 +31,7 @@ class Edit(Protocol):
         """What the edit does, in full: equal keys, equal change."""
         ...
 
-    def __call__(self, images: Sequence[Pixels], hashes: UInt8[np.ndarray, "n 32"]) -> Sequence[Pixels]:
+    def __call__(self, images: Sequence[SomePixels], hashes: UInt8[np.ndarray, "n 32"]) -> Sequence[SomePixels]:
         """Change some images (native size, uint8 RGB), given the content hash of each."""
         ...
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from eyechart import settings
 from eyechart.errors import EyechartError
-from eyechart.results import records
 from eyechart.plan import Plan, make_plan
+from eyechart.results import records
 from eyechart.runs import compute
 from eyechart.types import Record
 

@@ -29,6 +29,7 @@ def embedded(images, *, batch_size=32, workers=2, shard=512):
 sizes = st.integers(1, 40)
 
 
+@hypothesis_settings(max_examples=15)
 @given(sizes, st.integers(1, 45), st.integers(1, 4), st.integers(1, 45))
 def test_batches_threads_and_shards_change_no_row(n, batch_size, workers, shard):
     images = toy(n)
@@ -38,6 +39,7 @@ def test_batches_threads_and_shards_change_no_row(n, batch_size, workers, shard)
     assert np.array_equal(z.y, images.labels)
 
 
+@hypothesis_settings(max_examples=15)
 @given(st.lists(st.integers(0, 29), unique=True, min_size=1), st.integers(1, 31))
 def test_an_image_has_the_same_embedding_in_any_company(chosen, shard):
     images = toy(30)
@@ -56,12 +58,12 @@ def files(tmp_path_factory):
     return root
 
 
+@hypothesis_settings(max_examples=15)
 @given(
     st.lists(st.booleans(), min_size=1, max_size=12).filter(lambda broken: not all(broken)),
     st.integers(1, 13),
     st.integers(1, 13),
 )
-@hypothesis_settings(max_examples=20)
 def test_unreadable_images_are_left_out_and_move_no_other_row(files, broken, batch_size, shard):
     names = [f"{'broken ' * is_broken}{i:02d}.png" for i, is_broken in enumerate(broken)]
     images = from_files(files, names, np.arange(len(names)), classes=[f"c{i}" for i in range(12)])

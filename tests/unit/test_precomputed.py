@@ -185,3 +185,13 @@ def test_changed_pictures_are_not_given_the_rows_of_the_unchanged(view, stored):
     changed = view(edited(toy(), Inverted()))
     with refuses("inverted changes them", "an encoder that can compute"):
         embed(load(stored), changed)
+
+
+def test_rows_made_from_other_pictures_with_the_same_ids_are_refused(tmp_path):
+    import eyechart as ec
+
+    ec.embed("pixels(size=4)", "digits", limit=20, out=tmp_path / "vectors")
+    whole = ec.embed(f"precomputed:{tmp_path / 'vectors'}", "digits", limit=20)
+    assert whole["test"].x.shape == (20, 48)
+    with pytest.raises(ec.EyechartError, match=r"another picture called 'digit-\d+'"):
+        ec.embed(f"precomputed:{tmp_path / 'vectors'}", "digits(size=16)", limit=20)

@@ -1,5 +1,6 @@
 """The embedding store: resume, damage, several processes, quarantine."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ from eyechart.embedding import store
 from eyechart.embedding.embed import embed, embed_views, stored_already
 from eyechart.embedding.loading import load_encoder
 from eyechart.images.reading import Unreadable
-from eyechart.images.views import edited, from_files, rows
+from eyechart.images.views import detached, edited, from_files, rows
 from eyechart.registry import bind
 from eyechart.settings import using
 from eyechart.types import Encoder, Transform
@@ -322,15 +323,11 @@ def test_an_encoder_that_can_do_nothing_is_refused():
 
 
 def test_no_images_are_refused():
-    with refuses("there are no images to embed in nothing"):
-        embed(plain_encoder(), rows(toy(5), np.array([], dtype=np.int64)).__class__(**vars_of_empty()), what="nothing")
-
-
-def vars_of_empty():
-    import dataclasses
-
-    empty = rows(toy(5), np.array([], dtype=np.int64))
-    return {f.name: getattr(empty, f.name) for f in dataclasses.fields(empty)} | {"base": None, "rows": None}
+    nothing = detached(rows(toy(5), np.array([], dtype=np.int64)))
+    with refuses("there are no images to embed in the empty set"):
+        embed(plain_encoder(), nothing, what="the empty set")
+    with refuses("none of the 0 images of the empty part"):
+        embed(plain_encoder(), rows(toy(5), np.array([], dtype=np.int64)), what="the empty part")
 
 
 def broken_photos(tmp_path):
@@ -402,8 +399,6 @@ def test_an_encoders_own_preprocessing_may_refuse_an_image():
         return image.mean((0, 1))
 
     encoder = Encoder(dim=3, preprocess=preprocess, forward=lambda batch: batch.astype(np.float32), key="own")
-    import dataclasses
-
     images = dataclasses.replace(toy(10), batch=None)
     z = embed(encoder, images)
     odd = {images.ids[i] for i in range(10) if images.load(i)[0, 0, 0] % 2}
@@ -438,8 +433,6 @@ def test_views_of_one_picture_share_its_decoding(tmp_path):
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
     images = from_files(root, names, np.repeat([0, 1], 10), classes=["cat", "dog"])
     loads = []
-    import dataclasses
-
     def load(row, real=images.load):
         loads.append(row)
         return real(row)
@@ -557,7 +550,7 @@ def test_a_killed_process_costs_at_most_the_shard_it_was_in(tmp_path, write_plug
     plugin, cache = write_plugin(SLOW_PLUGIN), tmp_path / "killed"
     process = started(plugin, cache, tmp_path / "first", sleep=0.2)
     deadline = time.monotonic() + 60
-    while len(list(cache.glob("embeddings/*/*/*.json"))) < 3:
+    while len(list(cache.glob("embeddings/*/*/0*.json"))) < 3:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -633,7 +626,7 @@ embed(plain_encoder(), toy(5))
 def test_an_encoder_whose_key_is_known_is_not_built_to_read_its_embeddings(write_plugin, tmp_path):
     built = tmp_path / "built"
     plugin = write_plugin(
-        PLUGIN.replace("    def forward", f"    open({str(built)!r}, 'a').write('x')\n\n    def forward")
+        PLUGIN.replace("    def forward", f"    with open({str(built)!r}, 'a') as file: file.write('x')\n\n    def forward")
     )
     with using(plugins=[plugin]):
         first = load_encoder(bind("encoders", "tint"))
@@ -647,6 +640,28 @@ def test_an_encoder_whose_key_is_known_is_not_built_to_read_its_embeddings(write
         embed(again, toy(20, seed=9))
         embed(again, toy(20, seed=10))
         assert built.read_text() == "xx"
+
+
+def test_a_network_that_several_threads_need_first_is_built_once(write_plugin, tmp_path):
+    built = tmp_path / "built"
+    plugin = write_plugin(f"""
+import time
+import numpy as np
+from eyechart import Encoder
+
+
+def own(*, version: int = 1) -> Encoder:
+    with open({str(built)!r}, "a") as file:
+        file.write("x")
+    time.sleep(0.05)
+    return Encoder(dim=3, preprocess=lambda image: image.mean((0, 1)), forward=lambda batch: batch.astype(np.float32))
+""")
+    images = dataclasses.replace(toy(20), batch=None)
+    with using(plugins=[plugin], workers=4):
+        load_encoder(bind("encoders", "own"))
+        built.unlink()
+        embed(load_encoder(bind("encoders", "own")), images)
+    assert built.read_text() == "x"
 
 
 @pytest.mark.parametrize("damage", ["", "{", "{}", "[]"])

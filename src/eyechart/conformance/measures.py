@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from eyechart.metrics.names import metrics
 from eyechart.conformance.findings import Broken, Finding, attempt
+from eyechart.metrics.names import metrics
 from eyechart.types import Measure
 
 _FIELDS = ("about", "unit", "range", "better")

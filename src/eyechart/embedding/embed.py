@@ -28,7 +28,7 @@ def embed_views(encoder: Encoder, views: Sequence[Images], *, what: str = "") ->
     """Give the embeddings of several views of the same images, each picture decoded once for all of them."""
     if encoder.lookup is not None:
         return [_looked_up(encoder, encoder.lookup, view) for view in views]
-    units = {id(unit): unit for unit in map(_unit, views)}
+    units = {unit.pixels_key: unit for unit in map(_unit, views)}  # equal views are computed once
     missing: dict[int, list[Images]] = {}
     for unit in units.values():
         if store.read(_slot(encoder, unit)) is None:

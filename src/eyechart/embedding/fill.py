@@ -19,7 +19,7 @@ from eyechart.embedding.store import Slot
 from eyechart.errors import EyechartError
 from eyechart.images.reading import Unreadable
 from eyechart.progress import progress
-from eyechart.types import Batch, Encoder, Images, Pixels
+from eyechart.types import Batch, Encoder, Images, Pixels, SomePixels
 
 log = logging.getLogger("eyechart")
 _AHEAD = 3  # batches in preparation while one is in the network
@@ -87,10 +87,10 @@ def _fill_shards(
     encoder: Encoder, origin: Images, work: Sequence[Work], batch_size: int, advance: Callable[[int], None]
 ) -> None:
     """Go over the shards until all are there; those that another process has claimed are looked at again later."""
-    pending = list(range(work[0][1].shards))
+    pending, now = list(range(work[0][1].shards)), settings.active()
     with (
         contextlib.ExitStack() as locks,
-        ThreadPoolExecutor(settings.active().decoders, thread_name_prefix="decode") as pool,
+        ThreadPoolExecutor(now.decoders, "decode", settings.adopt, (now,)) as pool,
     ):
         while pending:
             busy: list[int] = []
@@ -121,7 +121,9 @@ def _claims(
             busy.append(number)
             held.close()
             continue
+        # In this order: whoever joins the shards writes meta.json before the shards go.
         todo = [(unit, slot) for unit, slot in lacking if store.shard_state(slot, number) is None]
+        todo = [(unit, slot) for unit, slot in todo if not (slot.folder / "meta.json").exists()]
         first, last = work[0][1].span(number)
         advance((last - first) * (len(work) - len(todo)))
         if todo:
@@ -194,7 +196,7 @@ def _prepare(encoder: Encoder, unit: Images, decoded: Future, hashes: np.ndarray
         return reason
 
 
-def prepare(encoder: Encoder, images: Batch | Sequence[Pixels]) -> np.ndarray:
+def prepare(encoder: Encoder, images: Batch | Sequence[SomePixels]) -> np.ndarray:
     """Give what the network sees of some images, by the encoder's transform or its own preprocess."""
     if encoder.transform is None:
         preprocess = encoder.preprocess or (lambda image: image)

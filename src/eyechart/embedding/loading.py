@@ -9,6 +9,7 @@ import functools
 import logging
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,7 @@ from eyechart.signatures import names_in
 from eyechart.types import Derived, Encoder, Transform
 
 log = logging.getLogger("eyechart")
+_MEMO = ("key", "dim", "distance", "transform", "lookup", "loaded")
 _LIBRARIES = ("eyechart", "torch", "torchvision", "timm")
 
 
@@ -43,7 +45,7 @@ def load_encoder(bound: Bound) -> Encoder | Derived:
         return dataclasses.replace(derived, key=f"{bound.name}-{digest(identity(bound), keys, derived.distance)}")
     memo_path = _memo_path(bound)
     try:
-        memo = read_json(memo_path)
+        memo = read_json(memo_path, *_MEMO)
     except (FileNotFoundError, EyechartError):  # a damaged memo costs one more build of the network
         return _built(bound, memo_path)
     return _deferred(bound, memo, memo_path)
@@ -100,13 +102,19 @@ def _as_dict(value: Transform | None) -> dict[str, Any] | None:
 
 def _deferred(bound: Bound, memo: dict[str, Any], memo_path: Path) -> Encoder:
     @functools.cache
-    def real() -> Encoder:
+    def built() -> Encoder:
         encoder = _built(bound, memo_path)
         if encoder.key != memo["key"]:
             raise EyechartError(
                 f"what {bound.label} loads has changed since it was last used; that is noted now, so run again."
             )
         return encoder
+
+    lock = threading.Lock()
+
+    def real() -> Encoder:
+        with lock:  # several decoding threads may be the first to need it
+            return built()
 
     made = memo["transform"] and Transform(**{k: _tupled(v) for k, v in memo["transform"].items()})
     return Encoder(

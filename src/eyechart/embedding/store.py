@@ -23,6 +23,7 @@ from jaxtyping import Float32
 from eyechart.errors import EyechartError
 from eyechart.files import TEMPORARY, as_said, read_json, sha256_of, write_bytes, write_json, writing
 
+_STATE = ("rows", "batch_size", "quarantined", "seconds", "device", "sha256")
 SHARD = 512  # rows: 25 s of a ViT-S on two cores are the most that a kill can cost
 
 
@@ -69,7 +70,7 @@ def read(slot: Slot) -> Stored | None:
         EyechartError: what is there belongs to something else, or is damaged.
     """
     try:
-        meta = read_json(slot.folder / "meta.json")
+        meta = read_json(slot.folder / "meta.json", "encoder", "pixels", "quarantined", "bytes")
     except FileNotFoundError:
         return None
     path = slot.folder / "x.npy"
@@ -89,13 +90,13 @@ def read(slot: Slot) -> Stored | None:
 
 
 def shard_state(slot: Slot, shard: int) -> dict[str, Any] | None:
-    """Give what a finished shard's JSON says, or None where the shard is missing or its array is damaged."""
+    """Give what a finished shard's JSON says, or None where the shard is missing, damaged or of other rows."""
     try:
-        state = read_json(slot.folder / f"{shard:05d}.json")
+        state = read_json(slot.folder / f"{shard:05d}.json", *_STATE)
         intact = sha256_of(slot.folder / f"{shard:05d}.npy") == state["sha256"]
     except (FileNotFoundError, EyechartError):
         return None
-    return state if intact else None
+    return state if intact and state["rows"] == list(slot.span(shard)) else None
 
 
 @contextlib.contextmanager

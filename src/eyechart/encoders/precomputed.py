@@ -10,7 +10,7 @@ from eyechart.errors import EyechartError, Unavailable
 from eyechart.files import digest, sha256_of
 from eyechart.types import Encoder, FilePath, Images
 
-_ROWS, _IDS = "x.npy", "ids.txt"
+_ROWS, _IDS, _HASHES = "x.npy", "ids.txt", "hashes.txt"
 _LAYOUT = f"{_ROWS} (float32 [n, d], saved by numpy) and {_IDS} (the n image ids, one per line, UTF-8)"
 
 
@@ -18,17 +18,19 @@ def precomputed(folder: FilePath) -> Encoder:
     """The rows of FOLDER/x.npy, float32 [n, d], memory-mapped; line i of FOLDER/ids.txt is the image id of row i.
 
     `eyechart embed --out FOLDER` writes this layout. The folder may hold more images than are asked for, in any
-    order. An id is all that ties a row to an image, so the folder must have been made from the data set it is used
-    on. The content of both files is part of the identity, where they lie is not.
+    order. Where there is a FOLDER/hashes.txt (the sha256 of each image's content, as `eyechart embed` writes it), a row
+    whose image has changed is refused; without it an id is all that ties a row to an image. The content of the files
+    is part of the identity, where they lie is not.
     """
     path = Path(folder).expanduser()
     _check_there(path)
     x = _read_rows(path)
     position = {name: row for row, name in enumerate(_read_ids(path, len(x)))}
+    hashes = _read_hashes(path, len(x))
     return Encoder(
         dim=x.shape[1],
-        lookup=partial(_look_up, path, x, position),
-        weights=digest(sha256_of(path / _ROWS), sha256_of(path / _IDS)),
+        lookup=partial(_look_up, path, x, position, hashes),
+        weights=digest([sha256_of(path / name) for name in (_ROWS, _IDS, _HASHES) if (path / name).exists()]),
         loaded=f"{len(x)} embeddings from {path}",
     )
 
@@ -72,8 +74,17 @@ def _read_ids(path: Path, n: int) -> list[str]:
     return ids
 
 
+def _read_hashes(path: Path, n: int) -> list[str] | None:
+    if not (path / _HASHES).exists():
+        return None
+    hashes = (path / _HASHES).read_text(encoding="ascii", errors="replace").split()
+    if len(hashes) != n:
+        raise EyechartError(f"{path / _HASHES} has {len(hashes)} lines but {_ROWS} has {n} rows; delete it or mend it.")
+    return hashes
+
+
 def _look_up(
-    path: Path, x: Float32[np.ndarray, "n d"], position: dict[str, int], images: Images
+    path: Path, x: Float32[np.ndarray, "n d"], position: dict[str, int], hashes: list[str] | None, images: Images
 ) -> Float32[np.ndarray, "m d"]:
     _refuse_edited(path, images)
     missing = [name for name in images.ids if name not in position]
@@ -83,8 +94,22 @@ def _look_up(
             f"{_IDS}. Was it made from another data set, or with other splits?"
         )
     rows = np.array([position[name] for name in images.ids], dtype=np.int64)
+    if hashes is not None:
+        _refuse_others(path, [hashes[row] for row in rows], images)
     neighbors = len(rows) > 0 and bool((np.diff(rows) == 1).all())
     return x[rows[0] : rows[-1] + 1] if neighbors else x[rows]  # a run of rows stays memory-mapped
+
+
+def _refuse_others(path: Path, hashes: list[str], images: Images) -> None:
+    """Another data set may use the same ids for other pictures, and a picture may have been replaced."""
+    changed = [
+        name for name, had, has in zip(images.ids, hashes, images.hashes, strict=True) if had != has.tobytes().hex()
+    ]
+    if changed:
+        raise EyechartError(
+            f"{path} was made from another picture called {changed[0]!r}; {len(changed)} of {len(images)} images are "
+            "not those it was made from. Embed them anew."
+        )
 
 
 def _refuse_edited(path: Path, images: Images) -> None:

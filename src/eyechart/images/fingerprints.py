@@ -52,7 +52,7 @@ def hash_files(root: Path, paths: Sequence[str]) -> UInt8[np.ndarray, "n 32"]:
 def _read_memo(path: Path) -> dict[str, list]:
     try:
         memo = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # a damaged memo costs one more reading, nothing else
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a damaged memo costs one more reading, nothing else
         return {}
     entries = memo.items() if isinstance(memo, dict) else ()
     return {name: entry for name, entry in entries if isinstance(entry, list) and len(entry) == 3}
