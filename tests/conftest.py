@@ -1,4 +1,4 @@
-"""Every test runs in a folder of its own, with a cache of its own, without a network and without the user's settings."""
+"""Every test runs in a folder and with a cache of its own, without a network and without the user's settings."""
 
 import os
 

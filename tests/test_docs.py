@@ -62,14 +62,15 @@ def test_commands_in_the_pages_exist_with_the_flags_they_use(page):
 def test_every_public_name_of_the_package_is_there():
     import eyechart
 
-    for name in eyechart.__all__:
+    assert "run" in dir(eyechart)
+    for name in dir(eyechart):
         assert getattr(eyechart, name) is not None
 
 
 def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     (code,) = blocks(README, "python")
     scope: dict = {}
-    exec(compile(code, "README.md", "exec"), scope)  # noqa: S102, our own page
+    exec(compile(code, "README.md", "exec"), scope)
     assert scope["z"].x.shape == (357, 768)
     assert capsys.readouterr().out.strip().splitlines()[-1] in {"pixels", "hog(size=32, cells=4)"}
 

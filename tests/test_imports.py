@@ -14,7 +14,8 @@ LAYERS = (
     ("errors",),
     ("files", "specs", "progress"),
     ("types", "settings", "signatures"),
-    ("registry", "images", "metrics", "probes"),
+    ("entries", "images", "metrics", "probes"),
+    ("registry",),
     ("embedding", "results", "adopt"),
     ("case",),
     ("training",),
@@ -37,7 +38,7 @@ def part_of(path: Path) -> str:
 
 
 def imported_parts(path: Path) -> set[str]:
-    """The parts of eyechart a file imports when it is imported: not what stands under TYPE_CHECKING or in a function."""
+    """The parts of eyechart a file imports when it is imported, so not what stands in a function."""
     found: set[str] = set()
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "eyechart":

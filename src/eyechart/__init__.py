@@ -35,7 +35,6 @@ _WHERE = {
     "from_arrays": "eyechart.images.views",
     "from_files": "eyechart.images.views",
 }
-__all__ = ["__version__", *_WHERE]  # noqa: PLE0604, the names are texts
 
 if TYPE_CHECKING:
     from eyechart.case import Case as Case
@@ -72,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(["__version__", *_WHERE])

@@ -3,6 +3,7 @@
 import ast
 import functools
 import inspect
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,21 +45,41 @@ def _constant(kind: Kind, name: str, value: Any) -> Bound:
 
 def _task(what: Callable[..., Any]) -> Bound:
     """A task's options are its keyword-only parameters; functools.partial sets some of them."""
-    given = what.keywords if isinstance(what, functools.partial) else {}
-    function = what.func if isinstance(what, functools.partial) else what
-    parameters = inspect.signature(function).parameters.values()
-    options = tuple(
-        Option(p.name, p.default, _annotation(p.annotation)) for p in parameters if p.kind is p.KEYWORD_ONLY
-    )
-    source = inspect.getsource(function)
-    described = Function(
-        function.__name__, inspect.getdoc(function) or "", "Measure", None, False, False, options, source
-    )
+    function, given = (what.func, what.keywords) if isinstance(what, functools.partial) else (what, {})
+    name = getattr(function, "__name__", type(function).__name__)
+    source = _source(function, name)
+    written = _annotations(source)
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    options = tuple(Option(p.name, p.default, written.get(p.name)) for p in parameters)
+    if isinstance(what, functools.partial) and what.args:
+        raise EyechartError(f"{name}: a task's options are given by keyword; got {len(what.args)} by position.")
+    for option in given.keys() - {p.name for p in parameters}:
+        known = ", ".join(p.name for p in parameters) or "none"
+        raise EyechartError(f"{name} has no option {option!r}. Its options are {known}.")
+    for p in parameters:
+        if p.default is p.empty and p.name not in given:
+            raise EyechartError(f"{name}: option {p.name} has no default; set it with functools.partial.")
+    described = Function(name, inspect.getdoc(function) or "", "Measure", None, False, False, options, source)
     constants = {"HEADLINE": getattr(inspect.getmodule(function), "HEADLINE", {})}
-    entry = Entry("tasks", function.__name__, "", Path(), described, constants, digest(source), function)
+    entry = Entry("tasks", name, "", Path(), described, constants, digest(source), function)
     return Bound(entry, None, {option.name: given.get(option.name, option.default) for option in options})
 
 
-def _annotation(annotation: Any) -> ast.expr | None:
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return ast.parse(text, mode="eval").body if text and text != "_empty" else None
+def _source(function: Callable[..., Any], name: str) -> str:
+    try:
+        return textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError) as error:
+        raise EyechartError(
+            f"the source of the task {name} cannot be read, though it is part of a result's identity; write the "
+            "function in a file or a notebook cell."
+        ) from error
+
+
+def _annotations(source: str) -> dict[str, ast.expr | None]:
+    """The annotations as they are written: at run time DataSpec is nothing but str."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a lambda's line need not be whole
+        return {}
+    first = next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)), None)
+    return {} if first is None else {parameter.arg: parameter.annotation for parameter in first.args.kwonlyargs}

@@ -68,10 +68,12 @@ def forecast(plan: Plan, out: Path, *, redo: bool = False) -> Iterator[Forecast]
     """
     counted: set[tuple[str, str]] = set()
     for cell in plan.cells:
-        encoder = plan.encoders[cell.encoder.text]
-        if isinstance(encoder, EyechartError):
-            yield Forecast(str(cell), "cannot", reason=str(encoder))
-        elif not redo and _done(plan, cell, out):
+        try:
+            encoder = plan.encoder(cell.encoder)
+        except EyechartError as error:
+            yield Forecast(str(cell), "cannot", reason=str(error))
+            continue
+        if not redo and _done(plan, cell, out):
             yield Forecast(str(cell), "done", seconds=0.0)
         else:
             yield _to_embed(cell, encoder, plan.data[cell.data.text], counted)

@@ -1,7 +1,6 @@
 """What a run is going to do: a study with every spec bound, every data set opened, and an identity for each cell."""
 
 import dataclasses
-import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,31 +40,37 @@ class Plan:
     cells: Sequence[Cell]
     data: Mapping[str, Dataset]  # by bound text
     limit: int | None
+    loaded: dict[str, Encoder | Derived | Exception] = dataclasses.field(default_factory=dict)  # by bound text
 
-    @functools.cached_property
-    def encoders(self) -> dict[str, "Encoder | Derived | EyechartError"]:
-        """The encoders by bound text, or why one cannot be had."""
-        found: dict[str, Encoder | Derived | EyechartError] = {}
-        for cell in self.cells:
-            if cell.encoder.text not in found:
-                try:
-                    found[cell.encoder.text] = load_encoder(cell.encoder)
-                except EyechartError as error:
-                    found[cell.encoder.text] = error
+    def encoder(self, bound: Bound) -> Encoder | Derived:
+        """Give an encoder with its key. One network is held at a time; one that cannot be had is asked for once."""
+        if bound.text not in self.loaded:
+            failed = {text: found for text, found in self.loaded.items() if isinstance(found, Exception)}
+            self.loaded.clear()
+            self.loaded.update(failed)
+            try:
+                self.loaded[bound.text] = load_encoder(bound)
+            except Exception as error:  # it fails its own cells and no others
+                self.loaded[bound.text] = error
+        found = self.loaded[bound.text]
+        if isinstance(found, Exception):
+            raise found
         return found
 
     def others(self, task: Bound) -> dict[str, Dataset]:
         """The further data sets a task reads."""
-        return {spec: _opened(bind("datasets", spec), self.limit) for spec in task.nested().get("datasets", ())}
+        specs = {spec for named in task.nested("datasets").values() for spec in named}
+        return {spec: _opened(bind("datasets", spec), self.limit) for spec in specs}
 
     def record_id(self, cell: Cell) -> str:
         """Give the identity of a cell's result."""
-        encoder = self.encoders[cell.encoder.text]
-        if isinstance(encoder, EyechartError):
-            raise encoder
-        others = [split_keys(data) for data in self.others(cell.task).values()]
+        encoder = self.encoder(cell.encoder)
+        opened = self.others(cell.task)
+        others = {
+            name: [split_keys(opened[spec]) for spec in specs] for name, specs in cell.task.nested("datasets").items()
+        }
         keys = split_keys(self.data[cell.data.text])
-        return records.record_id(encoder.key, keys, others, identity(cell.task), cell.seed)
+        return records.record_id(encoder.key, keys, others, identity(cell.task, "DataSpec"), cell.seed)
 
 
 def split_keys(data: Dataset) -> dict[str, str]:
@@ -86,6 +91,8 @@ def make_plan(
     if limit is not None and limit < 1:
         raise EyechartError(f"limit must be at least 1 image of each split; got {limit}.")
     named = read_study(study or ("choose" if data else "quickstart"))
+    if encoder:  # only a study's own list may hold what cannot be had: who names an encoder wants it
+        named = dataclasses.replace(named, skip_unavailable=False)
     encoders = [adopt.bound("encoders", what) for what in encoder or named.encoders]
     sets = [adopt.bound("datasets", what) for what in data or named.data]
     tasks = [adopt.bound("tasks", what) for what in task or named.tasks]

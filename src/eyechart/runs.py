@@ -109,16 +109,16 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
     if plan.study.skip_unavailable:
         announce(plan)
     for cell in plan.cells:
-        failed = plan.encoders[cell.encoder.text]
-        if isinstance(failed, Unavailable) and plan.study.skip_unavailable:
-            skipped[cell.encoder.label] = str(failed)
-            continue
         try:
             record, fresh = _cell(plan, cell, out, redo)
             done.append(record)
             computed += fresh
         except Exception as error:  # one failing cell must not stop the others; it is listed, and the exit code says so
-            failures.append(_failure(cell, error))
+            cannot_be_had = isinstance(error, Unavailable) and plan.loaded.get(cell.encoder.text) is error
+            if cannot_be_had and plan.study.skip_unavailable:
+                skipped[cell.encoder.label] = str(error)
+            else:
+                failures.append(_failure(cell, error))
     results = Results(out, done, failures, skipped, computed)
     if done:
         write_json(out / records.RUN_FILE, _summary(plan, results))
@@ -165,9 +165,7 @@ def _cell(plan: Plan, cell: Cell, out: Path, redo: bool) -> tuple[Record, bool]:
 
 def compute(plan: Plan, cell: Cell, identity: str) -> Record:
     """Run a task and put what it measured into a record."""
-    encoder, start = plan.encoders[cell.encoder.text], time.monotonic()
-    if isinstance(encoder, EyechartError):
-        raise encoder
+    encoder, start = plan.encoder(cell.encoder), time.monotonic()
     data = plan.data[cell.data.text]
     case = Case(
         encoder=encoder,

@@ -60,6 +60,10 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
         value = content.setdefault(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise EyechartError(f'{path}: {name} must be a list of specs in quotes, such as ["pixels"]; got {value!r}.')
-    if not all(isinstance(seed, int) for seed in content.get("seeds", [])):
-        raise EyechartError(f"{path}: seeds must be a list of whole numbers; got {content['seeds']!r}.")
+    seeds = content.get("seeds", [0])
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
+        raise EyechartError(f"{path}: seeds must be a list of one or more whole numbers; got {seeds!r}.")
+    for name, kind, wanted in (("about", str, "a text in quotes"), ("skip_unavailable", bool, "true or false")):
+        if not isinstance(content.get(name, kind()), kind):
+            raise EyechartError(f"{path}: {name} must be {wanted}; got {content[name]!r}.")
     return {"about": ""} | {name: tuple(v) if isinstance(v, list) else v for name, v in content.items()}

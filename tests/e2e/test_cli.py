@@ -73,7 +73,8 @@ def test_a_second_run_computes_nothing(eyechart, tmp_path):
 def test_a_finished_quickstart_ends_at_once_without_torch(tmp_path):
     asked = ("run", "--limit", "60", "--encoder", "pixels", "--encoder", "noise")
     assert in_a_process(*asked).returncode == 0
-    check = "import atexit; atexit.register(lambda: print('torch' in sys.modules)); from eyechart.cli import main; main()"
+    check = "import atexit; atexit.register(lambda: print('torch' in sys.modules)); "
+    check += "from eyechart.cli import main; main()"
     again = in_a_process(*asked, code=check)
     assert again.stdout.splitlines()[-1] == "False"
 
@@ -111,8 +112,7 @@ def test_table_reads_the_newest_run_and_merges_several(eyechart, tmp_path):
 
 def test_embed_writes_a_folder_that_precomputed_reads_back(eyechart, tmp_path):
     photos = images_in(tmp_path / "photos")
-    code, out, _ = eyechart("embed", "--encoder", "pixels(size=4)", "--data", photos, "--out", "vectors")
-    assert code == 0
+    assert eyechart("embed", "--encoder", "pixels(size=4)", "--data", photos, "--out", "vectors")[0] == 0
     assert np.load("vectors/x.npy").shape == (20, 48)
     assert len(Path("vectors/ids.txt").read_text().splitlines()) == 20
     both = ("--encoder", "pixels(size=4)", "--encoder", "precomputed:vectors")
@@ -127,7 +127,7 @@ def test_list_and_show_answer_for_every_kind(eyechart, tmp_path):
         rows = json.loads(eyechart("list", kind, "--json")[1])
         assert rows
         assert all(row["name"] for row in rows)
-    shown = json.loads(eyechart("show", "encoder", 'timm:resnet18(pretrained=False)', "--json")[1])
+    shown = json.loads(eyechart("show", "encoder", "timm:resnet18(pretrained=False)", "--json")[1])
     assert (shown["dim"], shown["transform"]["size"], shown["transform"]["mean"][0]) == (512, 224, 0.485)
     assert json.loads(eyechart("show", "dataset", "digits", "--json")[1])["splits"]["test"]["n"] == 357
     assert "headline" in json.loads(eyechart("show", "task", "knn", "--json")[1])
@@ -193,7 +193,7 @@ def test_help_and_lists_come_at_once_because_nothing_heavy_is_loaded():
 
 
 def refused(result, *words):
-    code, out, err = result
+    code, _, err = result
     said = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2, err
     assert "Traceback" not in err

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from samples import encoded, picture, plain_encoder, toy
 
 from eyechart.embedding import store
 from eyechart.embedding.embed import embed
 from eyechart.images.views import from_files, rows
 from eyechart.settings import using
+from samples import encoded, picture, plain_encoder, toy
 
 
 def embedded(images, *, batch_size=32, workers=2, shard=512):

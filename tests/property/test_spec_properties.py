@@ -13,7 +13,9 @@ from eyechart.specs import Spec, parse, written
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 spiky = st.text("()[]{}=,:#'\"\\ \n\tab1é", max_size=14)
 names = st.text(string.ascii_lowercase, min_size=1, max_size=6).filter(lambda name: name.isidentifier())
-keywords = names.filter(lambda name: name not in {"as", "if", "in", "is", "or", "and", "not", "for", "def", "del", "try"})
+keywords = names.filter(
+    lambda name: name not in {"as", "if", "in", "is", "or", "and", "not", "for", "def", "del", "try"}
+)
 keywords = keywords.filter(lambda name: compiles(f"f({name}=1)"))
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 literals = st.recursive(

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import toy
 
 from eyechart.images.splits import draw, limited
 from eyechart.images.views import from_arrays, rows
 from eyechart.types import Embeddings
+from samples import toy
 
 WHOLE = toy(24, classes=("a", "b", "c"), size=2, groups=[f"g{i % 5}" for i in range(24)])
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}

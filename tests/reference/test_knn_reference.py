@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from samples import refuses
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from eyechart.probes.knn import neighbors, unit, votes
+from samples import refuses
 
 
 def gaussians(seed, n, d):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import picture, refuses, smooth
 from timm.data import create_transform
 from torchvision.transforms import Normalize
 
 from eyechart.embedding.transform import check, pillow_square, resized_shape, square, squares
 from eyechart.images.reading import Unreadable
 from eyechart.types import Transform
+from samples import picture, refuses, smooth
 
 SHAPES = [(64, 64), (37, 91), (120, 75), (33, 32), (31, 200), (500, 333), (7, 9), (1, 1), (224, 225)]
 MEAN = (0.4, 0.5, 0.6)

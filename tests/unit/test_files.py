@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import output_of, refuses
 
 from eyechart.errors import EyechartError
 from eyechart.files import as_said, check_writable, digest, read_json, sha256_of, write_bytes, write_json, writing
+from samples import output_of, refuses
 
 
 def everything_in(folder):

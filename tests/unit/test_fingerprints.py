@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import encoded, picture, refuses
 
 from eyechart import settings
 from eyechart.images.fingerprints import hash_arrays, hash_files
+from samples import encoded, picture, refuses
 
 NAMES = ["a/1.png", "a/2.png", "b/3.png"]
 

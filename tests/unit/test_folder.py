@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from samples import encoded, photos, picture, refuses, write_images
 
 from eyechart.datasets.folder import folder
 from eyechart.errors import Unavailable
 from eyechart.registry import bind
+from samples import encoded, photos, picture, refuses, write_images
 
 
 def counts(data):
@@ -113,7 +113,9 @@ def test_val_without_test_becomes_the_test_and_that_is_said(tmp_path, caplog):
 
 
 def test_the_top_folder_can_be_the_group(tmp_path):
-    names = [f"{d}/{c}/{i}.png" for d in ("art", "photo", "sketch", "toy", "clip") for c in ("cat", "dog") for i in range(4)]
+    names = [
+        f"{d}/{c}/{i}.png" for d in ("art", "photo", "sketch", "toy", "clip") for c in ("cat", "dog") for i in range(4)
+    ]
     data = folder(str(write_images(tmp_path / "photos", names)), groups="top")
     assert data["train"].classes == ("cat", "dog")
     assert counts(data) == {"train": 24, "val": 8, "test": 8}
@@ -165,6 +167,14 @@ def test_splits_are_rows_of_one_source(tmp_path):
     assert len(data["train"].base) == 12
 
 
+def test_a_changed_pixel_moves_no_image_into_another_split(tmp_path):
+    root = photos(tmp_path / "photos", n=20)
+    before = {split: images.ids for split, images in folder(str(root)).items()}
+    for number, name in enumerate(("cat/003.png", "dog/011.png")):
+        (root / name).write_bytes(encoded(picture(900 + number), "PNG"))
+    assert {split: images.ids for split, images in folder(str(root)).items()} == before
+
+
 def test_correcting_a_label_or_renaming_a_class_keeps_the_pixels_of_the_source(tmp_path):
     root = photos(tmp_path / "photos", classes=("ant", "bee", "cat"), n=6)
     before = folder(str(root))["train"].base
@@ -203,7 +213,7 @@ def _ids_labels(images):
 
 
 def test_a_csv_can_leave_images_out_and_have_more_columns(flat):
-    data = folder(str(csv(flat, "label,notes,path", *(f"{r[0]},\"x, y\",{r.split(',')[0]}" for r in CSV_ROWS[:18]))))
+    data = folder(str(csv(flat, "label,notes,path", *(f'{r[0]},"x, y",{r.split(",")[0]}' for r in CSV_ROWS[:18]))))
     assert len(ids_of(data)) == 18
 
 
@@ -249,7 +259,10 @@ ERRORS = [
         ["path,label,split", "a0.png,a,train", "a1.png,b,"],
         ["metadata.csv", "a1.png has no split", "others have one"],
     ),
-    (["path,label", *(f"{row[:6]},{i}.5" for i, row in enumerate(CSV_ROWS))], ["numbers such as 0.5", "not quantities"]),
+    (
+        ["path,label", *(f"{row[:6]},{i}.5" for i, row in enumerate(CSV_ROWS))],
+        ["numbers such as 0.5", "not quantities"],
+    ),
     (["path,label", "a0.png,1.5", "a1.png,nan", "a2.png,inf"], ["numbers such as 1.5", "not quantities"]),
     (["path,label", *(row[:6] + ",a" for row in CSV_ROWS)], ["only one class, 'a'", "20 images"]),
 ]
@@ -261,7 +274,9 @@ def test_a_csv_that_is_wrong_is_refused_in_one_line(flat, lines, words):
         folder(str(csv(flat, *lines)))
 
 
-@pytest.mark.parametrize("content", ["path,label\na0.png,Käse\n".encode("latin-1"), b"path,label\na0.png,\x00a\n" + b"\xff"])
+@pytest.mark.parametrize(
+    "content", ["path,label\na0.png,Käse\n".encode("latin-1"), b"path,label\na0.png,\x00a\n" + b"\xff"]
+)
 def test_a_csv_that_is_no_utf8_is_refused_in_one_line(flat, content):
     (flat / "metadata.csv").write_bytes(content)
     with refuses("metadata.csv", "UTF-8"):
@@ -314,5 +329,5 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
-    with pytest.raises(Unavailable, match="there is no folder .*gone"):
+    with pytest.raises(Unavailable, match=r"there is no folder .*gone"):
         folder(str(tmp_path / "gone"))

@@ -11,12 +11,12 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from samples import output_of, photos, plain_encoder, toy_data
 
 import eyechart as ec
 from eyechart.embedding.loading import load_encoder
 from eyechart.registry import bind
 from eyechart.settings import using
+from samples import PLUGIN, output_of, photos, plain_encoder, toy_data
 
 VIT = "pretrained=False, size=32"
 
@@ -245,11 +245,8 @@ def test_the_options_of_a_task_are_part_of_the_record_however_they_are_written(r
 
 
 def test_a_plugin_that_is_edited_makes_new_results(root, write_plugin, forwards):
-    from samples import PLUGIN
-
-    ids = []
-    for text in (PLUGIN, PLUGIN, PLUGIN + "\n# changed\n"):
-        ids.append(record_of("tint", plugins=[write_plugin(text)]).id)
+    texts = (PLUGIN, PLUGIN, PLUGIN + "\n# changed\n")
+    ids = [record_of("tint", plugins=[write_plugin(text)]).id for text in texts]
     assert ids[0] == ids[1] != ids[2]
     assert sum(forwards) == 48
 

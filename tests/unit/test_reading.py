@@ -3,10 +3,10 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
-from samples import encoded, picture, refuses, smooth, write_images
 
 from eyechart.images.reading import Unreadable, decode
 from eyechart.images.views import from_files
+from samples import encoded, picture, refuses, smooth, write_images
 
 LOSSLESS = ("PNG", "BMP", "TIFF", "PPM")
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from samples import PLUGIN, output_of, photos, refuses
 
 import eyechart
 from eyechart import settings
 from eyechart.registry import KINDS, aliases, bind, entries
 from eyechart.specs import written
+from samples import PLUGIN, output_of, photos, refuses
 
 PACKAGE = Path(eyechart.__file__).parent
 HEAVY = ("torch", "timm", "sklearn", "cv2", "pandas", "torchvision")
@@ -110,7 +110,8 @@ def test_nested_specs_are_bound_and_checked():
     bound = bind("encoders", 'concat(parts=("pixels", "noise(dim=8)"))')
     assert bound.options["parts"] == ("pixels(size=16, version=1)", "noise(dim=8, version=1)")
     assert bound.label == 'concat(parts=("pixels", "noise(dim=8)"))'
-    assert bound.nested() == {"encoders": bound.options["parts"]}
+    assert bound.nested("encoders") == {"parts": bound.options["parts"]}
+    assert bound.nested("datasets") == {}
     with refuses("pixls", "pixels"):
         bind("encoders", 'concat(parts=("pixls", "noise"))')
     with refuses("noise has no option 'dims'"):

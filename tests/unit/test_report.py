@@ -10,9 +10,8 @@ from sklearn.metrics import confusion_matrix, recall_score
 import eyechart as ec
 from eyechart.results import classes, records
 from eyechart.results.classes import ClassRow, Judged, class_rows, confusions, judged, matrix, ranked
-from eyechart.results.leaderboard import headline
+from eyechart.results.leaderboard import headline, told_apart
 from eyechart.show import board, content, report
-from eyechart.results.leaderboard import told_apart
 from eyechart.show.content import gather
 from eyechart.show.report import number, render
 from eyechart.show.report import report as write_report

@@ -2,10 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
-from samples import refuses
 
 from eyechart import settings
 from eyechart.settings import Settings, active, using
+from samples import refuses
 
 
 def test_without_flags_and_variables_the_defaults_hold(monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
-from samples import refuses
 
 from eyechart.signatures import conform, functions, names_in
+from samples import refuses
 
 SOURCE = '''
 """A plugin."""

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from samples import picture, refuses, toy, toy_data
 
 import eyechart as ec
 from eyechart.embedding.derived import embed_any
@@ -9,6 +8,7 @@ from eyechart.embedding.loading import load_encoder
 from eyechart.encoders.noise import noise
 from eyechart.encoders.pixels import pixels
 from eyechart.registry import bind
+from samples import picture, refuses, toy, toy_data
 
 
 def loaded(text):

@@ -1,7 +1,7 @@
 import pytest
-from samples import refuses
 
 from eyechart.specs import Spec, is_name, literal, parse, written
+from samples import refuses
 
 READ = [
     ("knn", "knn", None, {}),

@@ -2,10 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from samples import toy
 
 from eyechart.images.splits import draw, limited
 from eyechart.images.views import from_arrays
+from samples import toy
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import PLUGIN, encoded, mean_color, output_of, photos, picture, plain_encoder, refuses, run_python, toy
 
 from eyechart import settings
 from eyechart.embedding import store
@@ -23,6 +22,7 @@ from eyechart.images.views import detached, edited, from_files, rows
 from eyechart.registry import bind
 from eyechart.settings import using
 from eyechart.types import Encoder, Transform
+from samples import PLUGIN, encoded, mean_color, output_of, photos, picture, plain_encoder, refuses, run_python, toy
 
 
 @pytest.fixture(autouse=True)
@@ -433,6 +433,7 @@ def test_views_of_one_picture_share_its_decoding(tmp_path):
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
     images = from_files(root, names, np.repeat([0, 1], 10), classes=["cat", "dog"])
     loads = []
+
     def load(row, real=images.load):
         loads.append(row)
         return real(row)
@@ -626,7 +627,9 @@ embed(plain_encoder(), toy(5))
 def test_an_encoder_whose_key_is_known_is_not_built_to_read_its_embeddings(write_plugin, tmp_path):
     built = tmp_path / "built"
     plugin = write_plugin(
-        PLUGIN.replace("    def forward", f"    with open({str(built)!r}, 'a') as file: file.write('x')\n\n    def forward")
+        PLUGIN.replace(
+            "    def forward", f"    with open({str(built)!r}, 'a') as file: file.write('x')\n\n    def forward"
+        )
     )
     with using(plugins=[plugin]):
         first = load_encoder(bind("encoders", "tint"))

@@ -1,16 +1,16 @@
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import timm as library
 import torch
 from safetensors.torch import save_file
-from samples import picture, refuses
 
 from eyechart.embedding.loading import load_encoder
 from eyechart.encoders.timm import timm
 from eyechart.errors import Unavailable
 from eyechart.registry import bind
+from samples import picture, refuses
 
 TINY = {"pretrained": False, "size": 32}
 
@@ -122,7 +122,7 @@ def test_whatever_changes_the_features_changes_the_key():
 
 def test_the_key_is_of_the_weights_and_not_of_where_they_lie(network, weights, tmp_path):
     keys = {"first": key_of(weights=weights)}
-    os.rename(weights, tmp_path / "renamed.safetensors")
+    Path(weights).rename(tmp_path / "renamed.safetensors")
     assert key_of(weights=str(tmp_path / "renamed.safetensors")) == keys["first"]
     with torch.no_grad():
         network.norm.bias[0] += 1e-3
@@ -269,12 +269,12 @@ class Evil:
 
 
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
-    marker = str(tmp_path / "marker")
-    path = saved({"state_dict": Evil(marker)}, tmp_path / "evil.pth")
-    assert not os.path.exists(marker)
+    marker = tmp_path / "marker"
+    path = saved({"state_dict": Evil(str(marker))}, tmp_path / "evil.pth")
+    assert not marker.exists()
     with refuses("evil.pth", "more than tensors", "could run code", ".safetensors"):
         timm("test_vit", weights=path, size=32)
-    assert not os.path.exists(marker)
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.bin"])
@@ -292,7 +292,7 @@ def test_a_torch_file_that_holds_no_state_dict_is_refused(tmp_path, content):
 
 
 def test_a_weight_file_that_is_not_there_is_unavailable(tmp_path):
-    with pytest.raises(Unavailable, match="there is no weight file .*gone.pth"):
+    with pytest.raises(Unavailable, match=r"there is no weight file .*gone\.pth"):
         timm("test_vit", weights=str(tmp_path / "gone.pth"))
 
 
@@ -317,4 +317,3 @@ def test_a_misspelt_model_is_answered_with_the_nearest():
 def test_a_misspelt_tag_is_answered_with_those_there_are():
     with refuses("no weights called 'test_vit.in22k'", "test_vit.r160_in1k"):
         timm("test_vit.in22k")
-

@@ -2,11 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from samples import photos, plain_encoder, toy
 
 from eyechart.embedding.embed import embed
 from eyechart.images.splits import limited
 from eyechart.images.views import detached, edited, from_files, rows
+from samples import photos, plain_encoder, toy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Speckled:
     key: str = "speckled"
 
     def __call__(self, images, hashes):
-        return [image ^ np.random.default_rng(h).integers(0, 256, image.shape, dtype=np.uint8) for image, h in zip(images, hashes, strict=True)]
+        return [
+            image ^ np.random.default_rng(h).integers(0, 256, image.shape, dtype=np.uint8)
+            for image, h in zip(images, hashes, strict=True)
+        ]
 
 
 def loaded(images):

@@ -55,7 +55,7 @@ def _run(bound: Bound, data: Dataset, encoder: Encoder | Derived) -> list[Any]:
         task=bound.text,
         seed=0 if draws(bound) else None,
         label=f"{bound.name} on the conformance colors",
-        others={spec: bind("datasets", spec).call() for spec in bound.nested().get("datasets", ())},
+        others={spec: bind("datasets", spec).call() for named in bound.nested("datasets").values() for spec in named},
     )
     return list(bound.entry.load()(case, **bound.options))
 

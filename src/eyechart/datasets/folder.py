@@ -185,9 +185,12 @@ def _with_drawn(data: Dataset, root: Path, shares: dict[str, float], seed: int) 
     lacking = {split: share for split, share in shares.items() if split not in data}
     if not lacking:
         return data
-    drawn = draw(data["train"], {"train": 1 - sum(lacking.values())} | lacking, seed=seed)
-    _check_drawn(data["train"], drawn, root)
-    parts = {split: rows(data["train"], chosen) for split, chosen in drawn.items()}
+    # Drawn in the order of the paths: a changed pixel moves an image among the contents, but not into another split.
+    paths = data["train"].ids
+    whole = rows(data["train"], np.array(sorted(range(len(paths)), key=paths.__getitem__)))
+    drawn = draw(whole, {"train": 1 - sum(lacking.values())} | lacking, seed=seed)
+    _check_drawn(whole, drawn, root)
+    parts = {split: rows(whole, chosen) for split, chosen in drawn.items()}
     ordered = {split: parts.get(split) or data[split] for split in ("train", "val", "test")}
     return ordered | {split: images for split, images in data.items() if split not in ordered}
 

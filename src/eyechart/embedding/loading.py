@@ -42,7 +42,8 @@ def load_encoder(bound: Bound) -> Encoder | Derived:
     if "Derived" in bound.entry.function.returns:
         derived: Derived = bound.call()
         keys = [load_encoder(bind("encoders", part)).key for part in derived.parts]
-        return dataclasses.replace(derived, key=f"{bound.name}-{digest(identity(bound), keys, derived.distance)}")
+        hashed = digest(identity(bound, "EncoderSpec"), keys, derived.distance)
+        return dataclasses.replace(derived, key=f"{bound.name}-{hashed}")
     memo_path = _memo_path(bound)
     try:
         memo = read_json(memo_path, *_MEMO)
@@ -60,9 +61,13 @@ def _keyed_object(encoder: Encoder | Derived, name: str) -> Encoder | Derived:
     return dataclasses.replace(encoder, key=f"{slug}-{digest('unkeyed', secrets.token_hex(16))}")
 
 
-def identity(bound: Bound) -> dict[str, Any]:
-    """Give what of a spec is part of a key: everything but where files lie."""
-    paths = {option.name for option in bound.entry.function.options if "FilePath" in names_in(option.annotation)}
+def identity(bound: Bound, *known_by_key: str) -> dict[str, Any]:
+    """Give what of a spec is part of a key: everything but where files lie.
+
+    Options annotated with one of `known_by_key` are left out, too: the key of what they name is in their place.
+    """
+    left_out = {"FilePath", *known_by_key}
+    paths = {option.name for option in bound.entry.function.options if left_out & names_in(option.annotation)}
     return {
         "name": bound.name,
         "argument": None if bound.entry.function.argument_is_path else bound.argument,

@@ -106,6 +106,6 @@ def _tensor_resize(images: Batch, height: int, width: int, mode: str) -> UInt8[n
     from torch.nn import functional
 
     # [n, h, w, 3] seen as [n, 3, h, w] is channels_last, the layout torch's uint8 resize is fastest in.
-    pixels: Any = torch.from_numpy(np.require(images, requirements="CW")).permute(0, 3, 1, 2)
+    pixels: Any = torch.from_numpy(np.require(images, requirements=["C", "W"])).permute(0, 3, 1, 2)
     out = functional.interpolate(pixels, (height, width), mode=mode, antialias=True, align_corners=False)
     return out.permute(0, 2, 3, 1).numpy()

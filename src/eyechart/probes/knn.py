@@ -33,9 +33,9 @@ def neighbors(
     rows = max(1, _BLOCK_BYTES // (4 * len(x)))
     found = []
     for start in range(0, len(q), rows):
-        distance = offset - q[start : start + rows] @ x.T
-        distance[:, copies] = distance[:, originals]
-        found.append(_nearest(distance, k))
+        far = offset - q[start : start + rows] @ x.T
+        far[:, copies] = far[:, originals]
+        found.append(_nearest(far, k))
     return np.concatenate(found) if found else np.empty((0, k), np.int64)
 
 

@@ -21,12 +21,12 @@ RUN_FILE = "run.json"
 def record_id(
     encoder: str,
     data: Mapping[str, str],
-    others: Sequence[Mapping[str, str]],
+    others: Mapping[str, Sequence[Mapping[str, str]]],
     task: Mapping[str, Any],
     seed: int | None,
 ) -> str:
     """Give the identity of a result: the keys of what went in, the bound task, the seed."""
-    return digest("record", encoder, dict(data), [dict(keys) for keys in others], dict(task), seed)
+    return digest("record", encoder, dict(data), dict(others), dict(task), seed)
 
 
 def path_of(out: Path, task: str, data: str, encoder: str, identity: str) -> Path:
@@ -36,7 +36,7 @@ def path_of(out: Path, task: str, data: str, encoder: str, identity: str) -> Pat
 
 def _slug(text: str) -> str:
     kept = "".join(c if c.isalnum() or c in "._-" else "_" for c in text).strip("_.")
-    return kept[-80:] or "_"
+    return kept.encode()[-80:].decode(errors="ignore") or "_"  # file names are at most 255 bytes
 
 
 def save(out: Path, record: Record) -> Path:
@@ -85,7 +85,7 @@ def _small(values: np.ndarray) -> np.ndarray:
     if not np.issubdtype(values.dtype, np.integer) and values.dtype != bool:
         return values.astype(np.float32)
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    return values.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)))
+    return values.astype(np.min_scalar_type(min(low, -high - 1) if low < 0 else high))
 
 
 def _as_json(record: Record) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def split_data(out: Path, record: Record, split: str) -> dict[str, np.ndarray]:
 
 def _unpacked(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise EyechartError(f"{path} is missing or damaged. Run again with --redo, which writes it anew.") from error
