@@ -48,9 +48,9 @@ def dry_run(
     quick: bool = False,
     limit: int | None = None,
     redo: bool = False,
-    encoder: Sequence[Any] = (),
-    data: Sequence[Any] = (),
-    task: Sequence[Any] = (),
+    encoder: Any = (),
+    data: Any = (),
+    task: Any = (),
     seed: Sequence[int] = (),
     **flags: Any,
 ) -> Iterator[Forecast]:
@@ -67,21 +67,17 @@ def forecast(plan: Plan, out: Path, *, redo: bool = False) -> Iterator[Forecast]
     Images that several cells need are counted for the first of them only.
     """
     counted: set[tuple[str, str]] = set()
+    present = records.by_id(out)
     for cell in plan.cells:
         try:
             encoder = plan.encoder(cell.encoder)
         except EyechartError as error:
             yield Forecast(str(cell), "cannot", reason=str(error))
             continue
-        if not redo and _done(plan, cell, out):
+        if not redo and plan.record_id(cell)[:12] in present:
             yield Forecast(str(cell), "done", seconds=0.0)
         else:
             yield _to_embed(cell, encoder, plan.data[cell.data.text], counted)
-
-
-def _done(plan: Plan, cell: Cell, out: Path) -> bool:
-    identity = plan.record_id(cell)
-    return records.path_of(out, cell.task.label, cell.data.label, cell.encoder.label, identity).exists()
 
 
 def _to_embed(cell: Cell, encoder: Encoder | Derived, data: Dataset, counted: set[tuple[str, str]]) -> Forecast:

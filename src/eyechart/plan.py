@@ -10,7 +10,7 @@ from eyechart.embedding.devices import precision
 from eyechart.embedding.loading import identity, load_encoder
 from eyechart.errors import EyechartError
 from eyechart.images.splits import limited
-from eyechart.registry import Bound, aliases, bind
+from eyechart.registry import Bound, Kind, aliases, bind
 from eyechart.results import records
 from eyechart.study import Study, read_study
 from eyechart.types import Dataset, Derived, Encoder
@@ -41,6 +41,7 @@ class Plan:
     data: Mapping[str, Dataset]  # by bound text
     limit: int | None
     loaded: dict[str, Encoder | Derived | Exception] = dataclasses.field(default_factory=dict)  # by bound text
+    opened: dict[str, Dataset] = dataclasses.field(default_factory=dict)  # further data sets, by bound text
 
     def encoder(self, bound: Bound) -> Encoder | Derived:
         """Give an encoder with its key. One network is held at a time; one that cannot be had is asked for once."""
@@ -58,9 +59,11 @@ class Plan:
         return found
 
     def others(self, task: Bound) -> dict[str, Dataset]:
-        """The further data sets a task reads."""
+        """The further data sets a task reads, each opened once."""
         specs = {spec for named in task.nested("datasets").values() for spec in named}
-        return {spec: _opened(bind("datasets", spec), self.limit) for spec in specs}
+        for spec in specs - self.opened.keys():
+            self.opened[spec] = _opened(bind("datasets", spec), self.limit)
+        return {spec: self.opened[spec] for spec in specs}
 
     def record_id(self, cell: Cell) -> str:
         """Give the identity of a cell's result."""
@@ -80,9 +83,9 @@ def split_keys(data: Dataset) -> dict[str, str]:
 
 def make_plan(
     study: str | None,
-    encoder: Sequence[Any],
-    data: Sequence[Any],
-    task: Sequence[Any],
+    encoder: Any,
+    data: Any,
+    task: Any,
     seed: Sequence[int],
     limit: int | None,
 ) -> Plan:
@@ -93,9 +96,9 @@ def make_plan(
     named = read_study(study or ("choose" if data else "quickstart"))
     if encoder:  # only a study's own list may hold what cannot be had: who names an encoder wants it
         named = dataclasses.replace(named, skip_unavailable=False)
-    encoders = [adopt.bound("encoders", what) for what in encoder or named.encoders]
-    sets = [adopt.bound("datasets", what) for what in data or named.data]
-    tasks = [adopt.bound("tasks", what) for what in task or named.tasks]
+    encoders = _bound("encoders", encoder or named.encoders)
+    sets = _bound("datasets", data or named.data)
+    tasks = _bound("tasks", task or named.tasks)
     for kind, listed in (("--encoder", encoders), ("--data", sets), ("--task", tasks)):
         if not listed:
             raise EyechartError(f"the study {named.name} names nothing for {kind}; give one or more.")
@@ -107,6 +110,12 @@ def make_plan(
         for number in (seed or named.seeds if draws(what) else (None,))
     ]
     return Plan(named, cells, {bound.text: _opened(bound, limit) for bound in sets}, limit)
+
+
+def _bound(kind: Kind, named: Any) -> list[Bound]:
+    """Bind what was named, each once; a single spec or object need not be in a list."""
+    listed = named if isinstance(named, list | tuple) else [named]
+    return list({bound.text: bound for bound in (adopt.bound(kind, what) for what in listed)}.values())
 
 
 def draws(task: Bound) -> bool:

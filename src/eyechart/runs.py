@@ -66,9 +66,9 @@ class Results:
 def run(
     study: str | None = None,
     *,
-    encoder: Sequence[Any] = (),
-    data: Sequence[Any] = (),
-    task: Sequence[Any] = (),
+    encoder: Any = (),
+    data: Any = (),
+    task: Any = (),
     seed: Sequence[int] = (),
     out: str | Path | None = None,
     quick: bool = False,
@@ -106,11 +106,12 @@ def folder_of(plan: "Plan", out: str | Path | None) -> Path:
 def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
     done, failures, skipped, computed = [], [], {}, 0
     check_writable(out)
+    present = records.by_id(out)
     if plan.study.skip_unavailable:
         announce(plan)
     for cell in plan.cells:
         try:
-            record, fresh = _cell(plan, cell, out, redo)
+            record, fresh = _cell(plan, cell, out, present, redo)
             done.append(record)
             computed += fresh
         except Exception as error:  # one failing cell must not stop the others; it is listed, and the exit code says so
@@ -147,11 +148,10 @@ def _failure(cell: Cell, error: Exception) -> Failure:
     return Failure(str(cell), f"{type(error).__name__}: {error}", user=False)
 
 
-def _cell(plan: Plan, cell: Cell, out: Path, redo: bool) -> tuple[Record, bool]:
+def _cell(plan: Plan, cell: Cell, out: Path, present: Mapping[str, Path], redo: bool) -> tuple[Record, bool]:
     """Give a cell's record, and whether it had to be computed."""
     identity = plan.record_id(cell)
-    path = records.path_of(out, cell.task.label, cell.data.label, cell.encoder.label, identity)
-    if path.exists() and not redo:
+    if not redo and (path := present.get(identity[:12])):
         record = records.read(path)
         if record.id == identity:
             return record, False

@@ -32,6 +32,14 @@ def test_nothing_is_seen_under_the_name_before_the_block_ends(tmp_path):
     assert (tmp_path / "x").read_bytes() == b"half"
 
 
+def test_who_is_reading_the_old_file_goes_on_reading_the_old_file(tmp_path):
+    write_bytes(tmp_path / "x", b"old")
+    with (tmp_path / "x").open("rb") as reader:
+        write_bytes(tmp_path / "x", b"new")
+        assert reader.read() == b"old"
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, EyechartError])
 def test_an_error_in_the_block_leaves_the_old_file_and_no_temporary(tmp_path, error):
     write_bytes(tmp_path / "x", b"old")

@@ -631,3 +631,21 @@ def test_running_in_a_process_without_a_terminal_prints_nothing_on_stdout(tmp_pa
     done = run_python(code)
     assert done.returncode == 0
     assert done.stdout == ""
+
+
+def test_a_single_spec_need_not_be_in_a_list(tmp_path):
+    results = ec.run(encoder="pixels(size=4)", data="digits", task="knn(k=1)", limit=30, out=tmp_path / "out")
+    assert [record.encoder for record in results.records] == ["pixels(size=4)"]
+
+
+def test_what_is_named_twice_is_run_once(tmp_path):
+    named = ["pixels(size=4)", "pixels(size=4, version=1)"]
+    results = ec.run(encoder=named, data=["digits"], task=["knn(k=1)"], limit=30, out=tmp_path / "out")
+    assert len(results.records) == 1
+
+
+def test_a_finished_record_is_found_by_its_id_under_any_label(tmp_path):
+    asked = {"data": "digits", "task": "knn(k=1)", "limit": 30, "out": tmp_path / "out"}
+    assert ec.run(encoder="random_vit", **asked).computed == 1
+    spelt_out = 'timm:vit_tiny_patch16_224(pretrained=False, size=32, model_args={"patch_size": 4})'
+    assert ec.run(encoder=spelt_out, **asked).computed == 0

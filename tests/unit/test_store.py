@@ -18,7 +18,7 @@ from eyechart.embedding import store
 from eyechart.embedding.embed import embed, embed_views, stored_already
 from eyechart.embedding.loading import load_encoder
 from eyechart.images.reading import Unreadable
-from eyechart.images.views import detached, edited, from_files, rows
+from eyechart.images.views import detached, edited, from_arrays, from_files, rows
 from eyechart.registry import bind
 from eyechart.settings import using
 from eyechart.types import Encoder, Transform
@@ -390,6 +390,12 @@ def test_a_strip_that_cannot_be_scaled_is_left_out(tmp_path):
     z = embed(plain_encoder(), from_files(root, names, np.array([0, 0, 1, 1]), classes=["cat", "dog"]))
     assert "too long a strip" in z.left_out["cat/000.png"]
     assert len(z) == 3
+
+
+def test_strips_in_memory_are_left_out_all_together():
+    strips = from_arrays(np.zeros((5, 2, 500, 3), np.uint8), np.zeros(5, int), classes=["a"], ids=list("vwxyz"))
+    with refuses("none of the 5 images of the strips could be read", "too long a strip"):
+        embed(plain_encoder(), strips, what="the strips")
 
 
 def test_an_encoders_own_preprocessing_may_refuse_an_image():

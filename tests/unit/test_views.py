@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from eyechart.embedding.embed import embed
+from eyechart.embedding.transform import square
 from eyechart.images.splits import limited
 from eyechart.images.views import detached, edited, from_files, rows
-from samples import photos, plain_encoder, toy
+from samples import mean_color, photos, plain_encoder, toy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +160,12 @@ def test_an_edit_of_rows_is_the_rows_of_the_edit(images):
     chosen = np.array([6, 0, 3])
     first, second = rows(edited(images, Speckled()), chosen), edited(rows(images, chosen), Speckled())
     assert same(loaded(first), loaded(second))
+
+
+def test_an_edit_is_seeded_by_the_image_wherever_it_is_made(images):
+    speckled = edited(images, Speckled())
+    squares = np.stack([square(plain_encoder().transform, pixels) for pixels in loaded(speckled)])
+    assert np.allclose(embed(plain_encoder(), speckled).x, mean_color(squares), atol=1e-6)
 
 
 def test_edits_follow_each_other(images):

@@ -2,7 +2,8 @@
 
 Both give the uint8 square that the network sees; normalization happens on the whole batch, on the device. The
 tensor path keeps 8 bits through the resize, where torch follows Pillow's arithmetic to one gray level, and is three
-times as fast. Interpolations that torch does not offer go through Pillow.
+times as fast. (In `squash` mode Pillow may scale the sides in the other order, which shows only in noise.)
+Interpolations that torch does not offer go through Pillow.
 """
 
 import math

@@ -19,15 +19,16 @@ def draw(images: Images, shares: Mapping[str, float], *, seed: int) -> dict[str,
     units = _units(images.hashes, images.groups)
     order = np.random.default_rng(np.random.SeedSequence([seed, 0x5911])).permutation(units.max() + 1)
     members = _members(units)
-    names = list(shares)
+    labels, names = images.labels.tolist(), list(shares)
     target = np.array([shares[name] for name in names])
+    nudge = -1e-9 * np.arange(len(names))  # of two splits equally far behind, the earlier one is served
     placed: dict[str, list[int]] = {name: [] for name in names}
     counts = np.zeros((len(images.classes), len(names)))
     # Large units first: they are the hard ones to place. The sort is stable, so ties keep the random order.
     for unit in sorted(order, key=lambda u: -len(members[u])):
-        label = int(np.bincount(images.labels[members[unit]]).argmax())
+        label = labels[members[unit][0]] if len(members[unit]) == 1 else _commonest(images.labels[members[unit]])
         total = counts[label].sum() + len(members[unit])
-        side = int(np.argmax(target * total - counts[label] + _first(names)))
+        side = int(np.argmax(target * total - counts[label] + nudge))
         counts[label, side] += len(members[unit])
         placed[names[side]].extend(members[unit])
     return {name: np.array(sorted(chosen), dtype=np.int64) for name, chosen in placed.items()}
@@ -44,9 +45,8 @@ def limited(images: Images, n: int) -> Images:
     return detached(rows(images, np.sort(np.argsort(rank, kind="stable")[:n])))
 
 
-def _first(names: Sequence[str]) -> np.ndarray:
-    """A nudge far below one image: of two splits equally far behind, the earlier one is served."""
-    return -1e-9 * np.arange(len(names))
+def _commonest(labels: Int64[np.ndarray, " m"]) -> int:
+    return int(np.bincount(labels).argmax())
 
 
 def _members(units: Int[np.ndarray, " n"]) -> list[list[int]]:

@@ -128,6 +128,11 @@ def read_all(out: Path) -> list[Record]:
     return [read(path) for path in _paths(out)]
 
 
+def by_id(out: Path) -> dict[str, Path]:
+    """Give the records that are there by the beginning of their id, under whatever label they were written."""
+    return {path.stem.rpartition("-")[2]: path for path in _paths(out)}
+
+
 def newest_run(parent: Path) -> Path:
     """Give the folder of the run that ended last.
 
