@@ -47,6 +47,12 @@ def _task(what: Callable[..., Any]) -> Bound:
     """A task's options are its keyword-only parameters; functools.partial sets some of them."""
     function, given = (what.func, what.keywords) if isinstance(what, functools.partial) else (what, {})
     name = getattr(function, "__name__", type(function).__name__)
+    captured = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    if captured:
+        raise EyechartError(
+            f"the task {name} uses {', '.join(captured)} of the function around it, which no identity can hold; make "
+            "it a keyword-only option and set it with functools.partial."
+        )
     source = _source(function, name)
     written = _annotations(source)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]

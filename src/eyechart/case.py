@@ -17,7 +17,7 @@ class Case:
 
     encoder: Encoder | Derived
     data: Dataset
-    task: str  # the bound spec: part of every random stream
+    task: str  # the identity of the bound spec: part of every random stream
     seed: int | None = None
     label: str = ""  # for progress and errors
     others: Mapping[str, Dataset] = dataclasses.field(default_factory=dict)  # data sets named by DataSpec options

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
+import logging
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
@@ -18,9 +19,10 @@ from typing import Any, Literal, cast
 
 from eyechart import settings
 from eyechart.errors import EyechartError
-from eyechart.files import sha256_of
+from eyechart.files import digest, sha256_of
 from eyechart.signatures import Function, functions
 
+log = logging.getLogger("eyechart")
 Kind = Literal["encoders", "datasets", "tasks"]
 KINDS: tuple[Kind, ...] = ("encoders", "datasets", "tasks")
 _PACKAGE = Path(__file__).parent
@@ -86,37 +88,36 @@ def _packaged(kind: Kind) -> Iterable[Entry]:
 def _installed(kind: Kind) -> Iterable[Entry]:
     for point in entry_points(group=f"eyechart.{kind}"):
         path = _located(point.module)
-        found, constants = functions(path)
-        if point.attr not in found:
-            raise EyechartError(f"entry point {point.name} of {kind}: {path} has no function {point.attr}.")
-        yield Entry(kind, point.name, point.module, path, found[point.attr], constants)
+        found, constants = functions(path) if path else ({}, {})
+        if path is None or point.attr not in found:
+            log.warning("the entry point %s of %s leads nowhere (%s), so it is left out", point.name, kind, point.value)
+            continue
+        version = point.dist.version if point.dist else ""
+        marked = digest(version, sha256_of(path))  # an upgraded package makes new results
+        yield Entry(kind, point.name, point.module, path, found[point.attr], constants, marked)
 
 
-def _located(module: str) -> Path:
+def _located(module: str) -> Path | None:
     """Find a module's file without importing the packages above it."""
     top, *below = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
-        raise EyechartError(f"the module {module} named by an entry point cannot be found; reinstall its package.")
+        return None
     path = Path(spec.origin)
     for name in below:
-        path = path.parent / name / "__init__.py" if path.name == "__init__.py" else path
-        if not path.exists():
-            path = path.parent.with_suffix(".py")
-    return path
+        inside = path.parent / name
+        path = inside / "__init__.py" if (inside / "__init__.py").exists() else inside.with_suffix(".py")
+    return path if path.exists() else None
 
 
 def plugin_entries(path: Path) -> tuple[Entry, ...]:
     """Give the encoders, data sets and tasks of one file: its public functions, told apart by what they return."""
     if not path.is_file():
         raise EyechartError(f"there is no plugin file {path}; --plugin takes the path of a Python file.")
-    found, constants = functions(path)
+    found, constants = functions(path, made=set(_RETURNS))
     source_hash = sha256_of(path)
     listed = tuple(
-        Entry(kind, name, "", path, function, constants, source_hash)
-        for name, function in found.items()
-        for word, kind in _RETURNS.items()
-        if word in function.returns.replace("[", " ").replace("]", " ").replace(".", " ").split()
+        Entry(_kind(function), name, "", path, function, constants, source_hash) for name, function in found.items()
     )
     if not listed:
         raise EyechartError(
@@ -124,6 +125,10 @@ def plugin_entries(path: Path) -> tuple[Entry, ...]:
             "Iterator[Measure]."
         )
     return listed
+
+
+def _kind(function: Function) -> Kind:
+    return next(_RETURNS[word] for word in function.words if word in _RETURNS)
 
 
 def _import_file(path: Path) -> Any:

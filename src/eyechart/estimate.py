@@ -53,11 +53,11 @@ def dry_run(
     task: Any = (),
     seed: Sequence[int] = (),
     **flags: Any,
-) -> Iterator[Forecast]:
+) -> list[Forecast]:
     """Say what `run` with the same arguments would do, cell by cell."""
     with settings.using(**flags):
-        plan = make_plan(study, encoder, data, task, seed, limit or (QUICK if quick else None))
-        yield from forecast(plan, folder_of(plan, out), redo=redo)
+        plan = make_plan(study, encoder, data, task, seed, QUICK if quick and limit is None else limit)
+        return list(forecast(plan, folder_of(plan, out), redo=redo))
 
 
 def forecast(plan: Plan, out: Path, *, redo: bool = False) -> Iterator[Forecast]:

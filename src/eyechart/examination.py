@@ -32,14 +32,19 @@ def doctor(*, plugin: Sequence[str | Path] = (), **flags: Any) -> Iterator[tuple
         flags: settings, such as cache_dir or device.
     """
     with settings.using(**flags) as current:
-        yield "eyechart", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
-        yield from _libraries()
-        yield _device()
-        yield "cores", True, f"{os.cpu_count()}, {current.decoders} decoding threads"
-        yield _folder("cache", current.cache_dir)
-        yield _folder("data", current.data)
+        looked_at = [
+            ("eyechart", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}"),
+            *_libraries(),
+            _device(),
+            ("cores", True, f"{os.cpu_count()}, {current.decoders} decoding threads"),
+            _folder("cache", current.cache_dir),
+            _folder("data", current.data),
+        ]
+    yield from looked_at
     for path in plugin:
-        yield from _plugin(Path(path))
+        with settings.using(**flags):
+            looked_at = list(_plugin(Path(path)))
+        yield from looked_at
 
 
 def _libraries() -> Iterator[tuple[str, bool, str]]:

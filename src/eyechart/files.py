@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eyechart.errors import EyechartError
+from eyechart.errors import DiskFull, EyechartError
 
 TEMPORARY = ".tmp-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -41,7 +41,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 def as_said(error: OSError, path: Path) -> EyechartError:
     """Give a failure to write as the one line a user can act on."""
     if error.errno in _FULL:
-        return EyechartError(
+        return DiskFull(
             f"the disk is full: could not write {path}. Everything finished so far is kept; free some space "
             "(`eyechart cache gc` removes what is no longer used) or name another place with --cache-dir or --out."
         )
@@ -84,7 +84,9 @@ def read_json(path: Path, *needed: str) -> Any:
     except NotADirectoryError as error:
         raise FileNotFoundError(*error.args) from error
     except ValueError as error:
-        raise EyechartError(f"{path} is damaged ({error}). Delete it; the next run writes it again.") from error
+        raise EyechartError(
+            f"{path} is damaged ({error}). Delete it; what it held is computed again when it is needed."
+        ) from error
     missing = [name for name in needed if not isinstance(value, dict) or name not in value]
     if missing:
         lacking = ", ".join(missing)

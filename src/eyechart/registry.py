@@ -93,14 +93,21 @@ def bind(kind: Kind, text: str) -> Bound:
 def _as_folder(text: str, spec: Spec) -> Spec:
     """An existing path alone means `folder:`."""
     text = text.strip()
-    if Path(text).expanduser().exists():
+    if _exists(text):
         return Spec("folder", text, {})
     head = spec.name if spec.argument is None else f"{spec.name}:{spec.argument}"
-    if Path(head).expanduser().exists():
+    if _exists(head):
         return Spec("folder", head, spec.options)
     if "/" in spec.name or spec.name.startswith((".", "~")):
         raise EyechartError(f"there is no folder {head}; give the path of a folder of images, one folder per class.")
     return spec
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError):  # too long for a path, or of a user who is not there
+        return False
 
 
 def _unknown(kind: Kind, spec: Spec) -> str:
@@ -110,6 +117,8 @@ def _unknown(kind: Kind, spec: Spec) -> str:
         near = _near_timm(spec.name, near)
     article = {"encoders": "encoder", "datasets": "data set", "tasks": "task"}[kind]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    if "(" in spec.name:
+        return f"{spec.name!r} is no spec: options are written name=value between parentheses, as in pixels(size=8)."
     path_hint = " and there is no such folder" if kind == "datasets" else ""
     return f"no {article} is called {spec.name!r}{path_hint}.{hint} `eyechart list {kind}` names them all."
 
@@ -136,7 +145,8 @@ def _bound_options(entry: Entry, spec: Spec) -> dict[str, Any]:
     options = {option.name: option for option in entry.function.options}
     for name in spec.options:
         if name not in options:
-            near = difflib.get_close_matches(name, options, n=1)
+            near = [known for known in options if known.lower() == name.lower()]
+            near = near or difflib.get_close_matches(name, options, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             allowed = f"Its options are {', '.join(options)}." if options else "It has no options."
             raise EyechartError(f"{entry.name} has no option {name!r}.{hint} {allowed}")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from eyechart import settings
 from eyechart.case import Case
 from eyechart.embedding.devices import device, precision
-from eyechart.errors import EyechartError, Unavailable
-from eyechart.files import check_writable, write_json
+from eyechart.embedding.loading import identity as spec_identity
+from eyechart.errors import DiskFull, EyechartError, Unavailable
+from eyechart.files import check_writable, digest, write_json
 from eyechart.plan import Cell, Plan, announce, make_plan, split_keys
 from eyechart.results import records
 from eyechart.results.leaderboard import Leaderboard, headline, leaderboards
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
 log = logging.getLogger("eyechart")
+_NAMED = 5  # images that are named one by one when they are left out
 QUICK = 200  # images of each split under --quick
 
 
@@ -37,7 +39,7 @@ class Failure:
     user: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Results:
     """What a run left in a folder, and how it went."""
 
@@ -54,6 +56,10 @@ class Results:
     def leaderboards(self) -> list[Leaderboard]:
         """Give one leaderboard for each data set."""
         return leaderboards(self.records)
+
+    def __repr__(self) -> str:
+        counted = f"{len(self.records)} records in {self.out}, {self.computed} computed now"
+        return f"<Results: {counted}, {len(self.failures)} failed, {len(self.skipped)} encoders skipped>"
 
     @property
     def exit_code(self) -> int:
@@ -120,6 +126,8 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
                 skipped[cell.encoder.label] = str(error)
             else:
                 failures.append(_failure(cell, error))
+            if isinstance(error, DiskFull):
+                break
     results = Results(out, done, failures, skipped, computed)
     if done:
         write_json(out / records.RUN_FILE, _summary(plan, results))
@@ -152,12 +160,21 @@ def _cell(plan: Plan, cell: Cell, out: Path, present: Mapping[str, Path], redo: 
     """Give a cell's record, and whether it had to be computed."""
     identity = plan.record_id(cell)
     if not redo and (path := present.get(identity[:12])):
-        record = records.read(path)
-        if record.id == identity:
-            return record, False
+        try:
+            record = records.read(path)
+        except EyechartError as error:
+            log.warning("%s It is computed again now.", error)
+        else:
+            if record.id == identity:
+                return record, False
     record = compute(plan, cell, identity)
     records.save_split_data(out, plan.data[cell.data.text], redo=redo)
     records.save(out, record)
+    for split, reasons in record.left_out.items():
+        for name, reason in list(reasons.items())[:_NAMED]:
+            log.warning("%s: left out %s of %s: %s", cell, name, split, reason)
+        if len(reasons) > _NAMED:
+            log.warning("%s: left out %d more of %s, listed in the record", cell, len(reasons) - _NAMED, split)
     shown = headline(record)
     log.info("%s: %s", cell, "done" if shown is None else f"{shown.metric} {shown.value:.4f}")
     return record, True
@@ -170,7 +187,7 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
     case = Case(
         encoder=encoder,
         data=data,
-        task=cell.task.text,
+        task=digest(spec_identity(cell.task, "DataSpec")),
         seed=cell.seed,
         label=f"{cell.encoder.label} on {cell.data.label}",
         others=plan.others(cell.task),

@@ -64,7 +64,11 @@ def using(**flags: Any) -> Iterator[Settings]:
     ...     settings.decoders
     1
     """
+    flags["plugins"] = flags.pop("plugin", None) or flags.get("plugins")  # the command line's name for it
     given = {name: value for name, value in flags.items() if value is not None}
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if unknown := sorted(given.keys() - known):
+        raise EyechartError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}.")
     outer = _active.get()
     settings = dataclasses.replace(outer, **_converted(given)) if outer else _resolve(given)
     token = _active.set(settings)
@@ -103,7 +107,7 @@ def _folder(name: str, value: str | Path) -> Path:
 
 
 def _paths(name: str, value: str | Sequence[str | Path]) -> tuple[Path, ...]:
-    listed = value.split(os.pathsep) if isinstance(value, str) else value
+    listed = value.split(os.pathsep) if isinstance(value, str) else [value] if isinstance(value, Path) else value
     return tuple(Path(path).expanduser().absolute() for path in listed)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,17 @@ class Function:
     options: tuple[Option, ...]
     source: str
 
+    @property
+    def words(self) -> list[str]:
+        """The names in what it says it returns, in order."""
+        return re.findall(r"\w+", self.returns)
 
-def functions(path: Path) -> tuple[dict[str, Function], dict[str, Any]]:
-    """Give the public functions of a file and its literal constants in capitals (such as HEADLINE)."""
+
+def functions(path: Path, *, made: set[str] | None = None) -> tuple[dict[str, Function], dict[str, Any]]:
+    """Give the public functions of a file and its literal constants in capitals (such as HEADLINE).
+
+    With `made` only functions that say they return one of these names; what else a file holds is its own affair.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
@@ -42,7 +51,9 @@ def functions(path: Path) -> tuple[dict[str, Function], dict[str, Any]]:
     found = {
         node.name: _function(node, path, text)
         for node in tree.body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and (made is None or (node.returns is not None and made & set(re.findall(r"\w+", ast.unparse(node.returns)))))
     }
     constants = {
         node.targets[0].id: ast.literal_eval(node.value)
@@ -95,7 +106,7 @@ def conform(option: Option, value: Any, owner: str) -> Any:
     Raises:
         EyechartError: the annotation does not allow the value.
     """
-    if option.annotation is None or (value == option.default and type(value) is type(option.default)):
+    if option.annotation is None or literal(value) == literal(option.default):
         return value
     fitted = _fit(option.annotation, value)
     if fitted is _NO:

@@ -1,6 +1,7 @@
 """Specs are text that reads like a call: `plugin[:argument][(option=literal, ...)]`. Nothing in them is executed."""
 
 import ast
+import cmath
 import dataclasses
 import json
 import re
@@ -76,6 +77,8 @@ def _literals(call: ast.Call, text: str) -> dict[str, Any]:
                 f"in {text!r}, {name} must be a literal such as 5, 0.1, True, (1, 5) or a quoted text; got {got}. "
                 f'Write {name}="{got}" if a text is meant.'
             ) from error
+        if not _is_finite(options[name]):  # written out it would be inf, which is no literal
+            raise EyechartError(f"in {text!r}, {name} must be finite; got {options[name]}.")
     return options
 
 
@@ -85,6 +88,14 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _frozen(item) for key, item in value.items()}
     return value
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, float | complex) or cmath.isfinite(value)
 
 
 def _unquoted(argument: str) -> str:

@@ -55,7 +55,8 @@ def verify(out: str | Path, *, sample: int = 5, seed: int = 0, fresh: bool = Tru
         cache = {"cache_dir": temporary, "data_dir": _data_dir(flags)} if fresh else {}
         for number in sorted(chosen):
             with settings.using(**(flags | cache)):
-                yield _check(stored[number])
+                checked = _check(Path(out), stored[number])
+            yield checked  # outside the block: the caller's settings are the caller's
 
 
 def _data_dir(flags: dict[str, Any]) -> Path:
@@ -63,7 +64,7 @@ def _data_dir(flags: dict[str, Any]) -> Path:
         return outer.data
 
 
-def _check(record: Record) -> Check:
+def _check(out: Path, record: Record) -> Check:
     named = (record.encoder, record.data, record.task)
     try:
         again = _again(record)
@@ -71,6 +72,10 @@ def _check(record: Record) -> Check:
         return Check(*named, same=False, problem=str(error))
     moved = [] if again.id == record.id else ["the identity changed: other images, labels, weights or defaults"]
     moved += _moved(record, again)
+    try:
+        moved += _moved_predictions(out, record, again)
+    except EyechartError as error:
+        return Check(*named, same=False, moved=tuple(moved), problem=str(error))
     return Check(*named, same=not moved, moved=tuple(moved))
 
 
@@ -90,6 +95,15 @@ def _moved(before: Record, after: Record) -> list[str]:
         for old, new in zip(before.measures, after.measures, strict=True)
         if (old.metric, dict(old.facets)) != (new.metric, dict(new.facets)) or abs(old.value - new.value) > 1e-9
     ]
+
+
+def _moved_predictions(out: Path, before: Record, after: Record) -> list[str]:
+    moved = []
+    for number, measure in enumerate(after.measures):
+        stored = records.predictions(out, before, number)
+        if stored is not None and measure.predicted is not None and not np.array_equal(stored, measure.predicted):
+            moved.append(f"the stored predictions of {measure.metric} {_facets(measure.facets)} are others")
+    return moved
 
 
 def _facets(facets: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -261,8 +262,10 @@ def test_a_corrupt_record(eyechart, tmp_path):
     eyechart(*asked)
     (record,) = Path("run/results").glob("*/*/*.json")
     record.write_text(record.read_text()[:100])
-    for command in (("table", "run"), ("report", "run"), ("verify", "run"), asked):
+    for command in (("table", "run"), ("report", "run"), ("verify", "run")):
         refused(eyechart(*command), "is damaged", "Delete it")
+    assert eyechart(*asked)[0] == 0  # the run that needs it computes it again
+    assert eyechart("table", "run")[0] == 0
 
 
 def test_weights_that_cannot_be_downloaded(tmp_path):
@@ -311,3 +314,41 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     done = in_a_process(*asked[3:], "--json")
     assert done.returncode == 0
     assert len(next(iter(json.loads(done.stdout)["leaderboards"].values()))) == 2
+
+
+def test_a_run_stopped_by_hand_says_that_nothing_is_lost(tmp_path):
+    photos = images_in(tmp_path / "photos", n=40)
+    asked = [sys.executable, "-m", "eyechart", "run", "--data", str(photos), "--encoder", "random_vit"]
+    running = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(2.5)  # torch is being imported, or the network runs
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate()
+    assert running.returncode == 130
+    assert "what is finished is kept" in err
+
+
+def test_brackets_in_names_are_shown_as_they_are(eyechart, tmp_path):
+    photos = images_in(tmp_path / "photos [old] [", n=8)
+    code, out, _ = eyechart("run", "--data", photos, "--encoder", "pixels", "--task", "knn(k=1)")
+    assert code == 0
+    assert "[old] [" in out
+
+
+def test_verify_notices_predictions_that_are_gone_or_others(eyechart, tmp_path):
+    photos = images_in(tmp_path / "photos")
+    eyechart("run", "--data", photos, "--encoder", "pixels", "--task", "knn(k=1)", "--out", "run")
+    (arrays,) = [path for path in Path("run/arrays").iterdir() if not path.name.startswith("split")]
+    with np.load(arrays) as stored:
+        changed = {name: 1 - values for name, values in stored.items()}
+    np.savez_compressed(arrays, **changed)
+    assert "predictions of accuracy" in eyechart("verify", "run", "--stored")[1]
+    arrays.unlink()
+    code, out, _ = eyechart("verify", "run", "--stored")
+    assert code == 1
+    assert "missing or damaged" in out
+
+
+def test_days_below_zero_clear_no_cache(eyechart, tmp_path):
+    eyechart("embed", "--encoder", "pixels(size=4)", "--data", images_in(tmp_path / "photos"))
+    refused(eyechart("cache", "gc", "--unused-days", "-1"), "unused_days must be 0 or more")
+    assert json.loads(eyechart("cache", "ls", "--json")[1])

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from eyechart.datasets.digits import digits
 from eyechart.datasets.folder import folder
 from eyechart.errors import Unavailable
 from eyechart.registry import bind
@@ -81,12 +82,6 @@ def test_validation_has_three_names(tmp_path, name):
 def test_query_and_gallery_need_no_train(tmp_path):
     names = [f"{s}/{c}/{i}.png" for s in ("query", "gallery") for c in "ab" for i in range(3)]
     assert counts(folder(str(write_images(tmp_path / "photos", names)))) == {"gallery": 6, "query": 6}
-
-
-def test_a_folder_that_is_no_split_makes_all_of_them_classes(tmp_path):
-    names = [f"{s}/{i}.png" for s in ("train", "bus", "test") for i in range(6)]
-    data = folder(str(write_images(tmp_path / "photos", names)))
-    assert data["train"].classes == ("bus", "test", "train")
 
 
 def test_train_and_test_get_a_val_drawn_from_train(tmp_path):
@@ -331,3 +326,109 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
     with pytest.raises(Unavailable, match=r"there is no folder .*gone"):
         folder(str(tmp_path / "gone"))
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_by_name(tmp_path, monkeypatch):
+    root = photos(tmp_path / "photos", n=3)
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with refuses("cannot list the folder", "photos/dog", "Permission denied"):
+        folder(str(root))
+
+
+def test_hidden_folders_hold_no_images(tmp_path):
+    root = photos(tmp_path / "photos", n=5)
+    write_images(root, [".thumbs/1.png", "cat/.ipynb_checkpoints/1.png"])
+    data = folder(str(root))
+    assert data["train"].classes == ("cat", "dog")
+    assert len(ids_of(data)) == 10
+
+
+def test_folders_without_an_image_that_can_be_read_are_named(tmp_path, caplog):
+    root = photos(tmp_path / "photos", n=5)
+    for name in ("heron/1.heic", "heron/old/2.HEIC", "heron/notes", "cat/more/1.heic"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "wren").mkdir()
+    assert folder(str(root))["train"].classes == ("cat", "dog")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].endswith("are no classes: heron (2 .heic, 1 without suffix), wren (empty)")
+
+
+def test_empty_classes_of_a_split_are_named(tmp_path, caplog):
+    root = write_images(
+        tmp_path / "photos", [f"{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab" for i in "1234"]
+    )
+    (root / "test" / "c").mkdir()
+    folder(str(root))
+    assert caplog.messages[0].endswith(": test/c (empty)")
+
+
+@pytest.mark.parametrize("target", ["photos", ".", "photos/cat"])
+def test_links_to_a_folder_above_add_nothing(tmp_path, target):
+    root = photos(tmp_path / "photos", n=5)
+    before = ids_of(folder(str(root)))
+    (root / "cat" / "loop").symlink_to(tmp_path / target)
+    assert ids_of(folder(str(root))) == before
+
+
+def test_links_to_folders_elsewhere_are_followed_each_time(tmp_path):
+    write_images(tmp_path / "elsewhere", [f"{i}.png" for i in range(4)])
+    root = photos(tmp_path / "photos", n=5)
+    for name in ("emu", "owl"):
+        (root / name).symlink_to(tmp_path / "elsewhere")
+    assert len(ids_of(folder(str(root)))) == 18
+
+
+def test_a_seed_below_zero_is_refused(tmp_path):
+    with refuses("folder: seed must be at least 0; got -1"):
+        folder(str(photos(tmp_path / "photos")), seed=-1)
+
+
+@pytest.mark.parametrize("options", [{"seed": -1}, {"size": 0}])
+def test_digits_of_no_size_or_a_seed_below_zero_are_refused(options):
+    with refuses("size must be at least 1 and seed at least 0"):
+        digits(**options)
+
+
+def test_split_folders_may_be_written_in_capitals(tmp_path):
+    photos(tmp_path / "set" / "Train", n=6)
+    photos(tmp_path / "set" / "TEST", n=4, first_seed=100)
+    data = folder(str(tmp_path / "set"))
+    assert data["train"].classes == ("cat", "dog")
+    assert len(data["test"]) == 8
+
+
+def test_splits_beside_something_else_are_refused(tmp_path):
+    for name in ("train", "test", "junk"):
+        photos(tmp_path / "set" / name, n=3)
+    with refuses("test, train", "look like splits", "junk", "metadata.csv"):
+        folder(str(tmp_path / "set"))
+
+
+def test_a_class_called_train_is_a_class(tmp_path):
+    photos(tmp_path / "set", classes=("train", "bus", "boat"), n=6)
+    assert folder(str(tmp_path / "set"))["train"].classes == ("boat", "bus", "train")
+
+
+def test_the_same_folders_below_every_class_are_hinted_at(tmp_path, caplog):
+    for number, name in enumerate(("cartoon", "photo", "sketch", "art")):
+        photos(tmp_path / "set" / name, n=6, first_seed=100 * number)
+    folder(str(tmp_path / "set"))
+    assert 'groups="top"' in caplog.text
+    caplog.clear()
+    folder(str(tmp_path / "set"), groups="top")
+    assert "groups" not in caplog.text
+
+
+def test_classes_that_train_lacks_are_named(tmp_path, caplog):
+    photos(tmp_path / "set" / "train", classes=("cat", "dog"), n=5)
+    photos(tmp_path / "set" / "test", classes=("cat", "owl"), n=5, first_seed=50)
+    folder(str(tmp_path / "set"))
+    assert "owl" in caplog.text

@@ -58,7 +58,6 @@ def test_a_bound_text_binds_to_itself():
         ("encoders", "dinov2_b15", "dinov2_b14"),
         ("datasets", "digit", "Did you mean digits?"),
         ("tasks", "lineer", "Did you mean linear?"),
-        ("tasks", "knn(5)", "Did you mean knn?"),
     ],
 )
 def test_a_misspelt_name_is_answered_with_the_nearest(kind, text, near):
@@ -246,3 +245,9 @@ def test_a_spec_with_awkward_values_binds_to_itself(tmp_path):
     bound = bind("datasets", written("folder", str(tmp_path / "a(k=1)"), {"seed": 3}))
     assert bound.argument == str(tmp_path / "a(k=1)")
     assert bind("datasets", bound.text) == bound
+
+
+@pytest.mark.parametrize("text", ["knn(5)", "knn(k=5"])
+def test_options_written_wrong_are_answered_with_how_to_write_them(text):
+    with refuses(text, "name=value between parentheses"):
+        bind("tasks", text)

@@ -93,18 +93,15 @@ def test_redo_computes_again_but_embeds_nothing(forwards):
     assert forwards == []
 
 
-def test_a_record_that_is_damaged_is_one_line_and_redo_mends_it():
+def test_a_record_that_is_damaged_is_said_and_computed_again(caplog):
     run()
     (path,) = list_of_records()
-    path.write_text(path.read_text()[:-20])
-    results = run()
-    assert results.exit_code == 2
-    (failure,) = results.failures
-    assert failure.user
-    assert "\n" not in failure.reason
-    assert f"{path} is damaged" in failure.reason
-    assert "Delete it" in failure.reason
-    assert run(redo=True).exit_code == 0
+    whole = path.read_text()
+    path.write_text(whole[:-20])
+    assert run().computed == 1
+    assert f"{path} is damaged" in caplog.text
+    assert "computed again" in caplog.text
+    assert json.loads(path.read_text())["measures"] == json.loads(whole)["measures"]
     assert run().computed == 0
 
 
@@ -115,14 +112,16 @@ def list_of_records(out="out"):
 @pytest.mark.parametrize(
     "content", ["{}", "[]", '{"schema": 1}', '{"schema": 99}', '{"schema": 1, "measures": [{"a": 1}]}']
 )
-def test_a_file_that_is_no_record_is_one_line(content):
+def test_a_file_that_is_no_record_is_said_and_computed_again(content, caplog):
     run()
     (path,) = list_of_records()
     path.write_text(content)
-    (failure,) = run().failures
-    assert failure.user
-    assert str(path) in failure.reason
-    assert "\n" not in failure.reason
+    assert run().computed == 1
+    assert str(path) in caplog.text
+    with pytest.raises(ec.EyechartError) as caught:
+        path.write_text(content)
+        ec.table(["out"])
+    assert "\n" not in str(caught.value)
 
 
 def test_one_failing_cell_does_not_stop_the_others(write_plugin, caplog):
@@ -613,7 +612,7 @@ print(out.exit_code, *sorted(record.id for record in out.records))
 
 
 def test_flags_that_do_not_exist_are_errors():
-    with pytest.raises(TypeError, match="colour"):
+    with refuses("colour", "workers"):
         run(colour="red")
 
 
@@ -649,3 +648,77 @@ def test_a_finished_record_is_found_by_its_id_under_any_label(tmp_path):
     assert ec.run(encoder="random_vit", **asked).computed == 1
     spelt_out = 'timm:vit_tiny_patch16_224(pretrained=False, size=32, model_args={"patch_size": 4})'
     assert ec.run(encoder=spelt_out, **asked).computed == 0
+
+
+def test_plugin_is_the_same_argument_as_on_the_command_line(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from eyechart import Encoder, Transform\nimport numpy as np\n\n"
+        "def mine(*, size: int = 2) -> Encoder:\n"
+        "    flat = lambda batch: batch.reshape(len(batch), -1).astype(np.float32)\n"
+        "    return Encoder(dim=12, transform=Transform(size=2), forward=flat)\n"
+    )
+    asked = {"encoder": "mine", "data": "digits", "task": "knn(k=1)", "limit": 30}
+    assert len(ec.run(**asked, plugin=[tmp_path / "mine.py"], out=tmp_path / "out").records) == 1
+
+
+def test_a_k_below_one_beside_a_good_one_is_refused(tmp_path):
+    for k in ("(0, 5)", "(-1, 5)"):
+        results = ec.run(encoder="pixels(size=4)", data="digits", task=f"knn(k={k})", limit=30, out=tmp_path / "out")
+        assert "k must be between 1 and the 30 training images" in results.failures[0].reason
+
+
+def test_a_small_set_leaves_out_the_default_ks_beyond_it_and_notes_that(tmp_path):
+    results = ec.run(encoder="pixels(size=4)", data="digits", task="knn", limit=12, out=tmp_path / "out")
+    assert {measure.facets["k"] for measure in results.records[0].measures} == {1, 5}
+    assert "12 training images" in results.records[0].notes[0]
+
+
+def test_a_task_that_captures_values_is_refused():
+    share = 0.5
+
+    def captured(case: Case) -> Iterator[Measure]:
+        yield Measure(metric="accuracy", value=share, n=1)
+
+    with refuses("captured", "share", "functools.partial"):
+        run(task=[captured])
+
+
+def test_the_content_of_a_path_is_part_of_the_identity_and_its_place_is_not(tmp_path):
+    (tmp_path / "scaled.py").write_text(
+        "from pathlib import Path\nimport numpy as np\nfrom eyechart import Encoder, FilePath, Transform\n\n"
+        "def scaled(*, table: FilePath = '') -> Encoder:\n"
+        "    factor = float(Path(table).read_text())\n"
+        "    def forward(batch):\n"
+        "        return factor * batch.reshape(len(batch), -1).astype(np.float32)\n"
+        "    return Encoder(dim=12, transform=Transform(size=2), forward=forward)\n"
+    )
+    for name, factor in (("one.txt", "1.0"), ("half.txt", "0.5"), ("copy.txt", "1.0")):
+        (tmp_path / name).write_text(factor)
+    plugin = [tmp_path / "scaled.py"]
+    x = {
+        name: ec.embed(f'scaled(table="{tmp_path / name}")', "digits", limit=20, plugin=plugin)["test"].x
+        for name in ("one.txt", "half.txt", "copy.txt")
+    }
+    assert (x["half.txt"] == x["one.txt"] / 2).all()
+    assert x["copy.txt"].base is not None  # memory-mapped: found, not computed
+    assert (x["copy.txt"] == x["one.txt"]).all()
+
+
+def test_the_board_of_a_renamed_folder_stays_one(tmp_path):
+    photos(tmp_path / "first", n=8)
+    out = tmp_path / "out"
+    ec.run(encoder="pixels(size=4)", data=str(tmp_path / "first"), task="knn(k=1)", out=out)
+    (tmp_path / "first").rename(tmp_path / "second")
+    both = ec.run(encoder=["pixels(size=4)", "noise"], data=str(tmp_path / "second"), task="knn(k=1)", out=out)
+    (board,) = both.leaderboards()
+    assert [row["encoder"] for row in board.as_dicts()] == ["pixels(size=4)", "noise"]
+    assert board.data.endswith("second")
+
+
+def test_images_that_are_left_out_are_named(tmp_path, caplog):
+    photos(tmp_path / "photos", n=8)
+    broken = next((tmp_path / "photos").glob("*/*"))
+    broken.write_text("no image")
+    ec.run(encoder="pixels(size=4)", data=str(tmp_path / "photos"), task="knn(k=1)", out=tmp_path / "out")
+    assert broken.name in caplog.text
+    assert "no image file" in caplog.text

@@ -103,3 +103,15 @@ def test_concat_leaves_out_what_one_part_cannot_read(tmp_path):
     assert "cat/001.png" not in together.ids
     assert set(together.left_out) == {"cat/001.png"}
     assert len(together.x) == len(split) - 1
+
+
+@pytest.mark.parametrize("text", ["noise(dim=0)", "noise(dim=-1)", "pixels(size=0)"])
+def test_an_embedding_without_numbers_is_refused(text):
+    with refuses("must be at least 1"):
+        loaded(text)
+
+
+@pytest.mark.parametrize("c", ["0", "(0.1, -1.0)"])
+def test_a_linear_probe_needs_penalties_above_zero(c):
+    done = ec.run(encoder=["pixels(size=4)"], data=[toy_data()], task=[f"linear(c={c})"], out="out")
+    assert "c must be one or more numbers above 0" in str(done.failures)

@@ -112,3 +112,9 @@ def test_a_name_is_an_identifier():
     assert not is_name("open-clip")
     assert not is_name("2d")
     assert not is_name("")
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "(1, 1e999)", '{"a": 1e999}'])
+def test_numbers_without_end_are_refused(value):
+    with refuses("x must be finite", "inf"):
+        parse(f"knn(x={value})")

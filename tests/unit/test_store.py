@@ -1,5 +1,6 @@
 """The embedding store: resume, damage, several processes, quarantine."""
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -7,21 +8,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from eyechart import settings
-from eyechart.embedding import store
+from eyechart import adopt, settings
+from eyechart.embedding import fill, store
 from eyechart.embedding.embed import embed, embed_views, stored_already
 from eyechart.embedding.loading import load_encoder
 from eyechart.images.reading import Unreadable
 from eyechart.images.views import detached, edited, from_arrays, from_files, rows
 from eyechart.registry import bind
 from eyechart.settings import using
-from eyechart.types import Encoder, Transform
+from eyechart.types import Derived, Encoder, Transform
 from samples import PLUGIN, encoded, mean_color, output_of, photos, picture, plain_encoder, refuses, run_python, toy
 
 
@@ -225,6 +228,102 @@ def test_an_array_that_is_not_what_its_description_says_is_refused():
     np.save(cell() / "x.npy", np.zeros((19, 6), np.float32))
     with refuses("x.npy is not what", "meta.json", "Delete"):
         embed(plain_encoder(), toy(20))
+
+
+def reported(monkeypatch):
+    """What a run says of its progress, as (images, freshly computed)."""
+    told = []
+
+    @contextlib.contextmanager
+    def progress(what, total):
+        yield lambda done, *, fresh=True: told.append((done, fresh))
+
+    monkeypatch.setattr(fill, "progress", progress)
+    return told
+
+
+def test_what_was_stored_is_no_work_done_and_nothing_is_reported_as_nothing(monkeypatch):
+    half_done(toy(20))
+    told = reported(monkeypatch)
+    with using(batch_size=8):
+        embed(plain_encoder(), toy(20))
+    assert sorted(told) == [(4, True), (8, False), (8, True)]
+
+
+def test_a_retry_with_smaller_batches_counts_every_image_once(monkeypatch):
+    told, seen = reported(monkeypatch), []
+
+    def forward(batch):
+        seen.append(len(batch))
+        if len(seen) == 4:  # the second batch of the second shard
+            raise OutOfMemoryError("another program took the memory")
+        return mean_color(batch)
+
+    with using(batch_size=4):
+        embed(plain_encoder(forward=forward), toy(20))
+    assert (-4, False) in told
+    assert sum(done for done, _ in told) == 20
+
+
+def test_the_seconds_of_shards_do_not_overlap(monkeypatch):
+    states, real = [], store.write_shard
+    monkeypatch.setattr(store, "write_shard", lambda *given: states.append(given[-1]) or real(*given))
+
+    def forward(batch):
+        time.sleep(0.1)
+        return mean_color(batch)
+
+    start = time.monotonic()
+    embed(plain_encoder(forward=forward), toy(40))
+    total = time.monotonic() - start
+    assert len(states) == 5
+    assert 0.45 < sum(state["seconds"] for state in states) <= total + 0.01
+
+
+def test_an_encoder_without_a_key_leaves_nothing_in_the_cache():
+    code = """
+from eyechart import adopt
+from eyechart.embedding import store
+from eyechart.embedding.embed import embed
+from eyechart.embedding.loading import load_encoder
+from samples import plain_encoder, toy
+
+encoder = load_encoder(adopt.bound("encoders", plain_encoder(key="")))
+x = embed(encoder, toy(20)).x
+assert embed(encoder, toy(20)).x.tobytes() == x.tobytes()
+print(store._passing())
+"""
+    passing = Path(output_of(code))
+    assert passing.is_absolute()
+    assert not passing.exists()
+    assert list(store.folders(settings.active().cache_dir)) == []
+
+
+def key_of(**changes):
+    return load_encoder(adopt.bound("encoders", plain_encoder(**changes))).key
+
+
+def test_the_key_of_an_encoder_object_holds_all_that_it_states():
+    changes = [{}, {"transform": Transform(size=8)}, {"dim": 7}, {"distance": "euclidean"}, {"weights": "abc"}]
+    assert len({key_of(**change) for change in changes}) == len(changes)
+    assert key_of() == key_of()
+
+
+def test_the_key_of_a_derived_object_holds_its_parts_and_distance():
+    def of(**changes):
+        made = {"parts": ("pixels",), "apply": lambda state, parts: parts[0], "key": "mine"} | changes
+        return load_encoder(adopt.bound("encoders", Derived(**made))).key
+
+    changes = [{}, {"parts": ("pixels", "hog")}, {"distance": "euclidean"}]
+    assert len({of(**change) for change in changes}) == 3
+    assert of() == of()
+
+
+def test_an_encoder_object_that_cannot_be_carried_out_is_refused():
+    with refuses("interpolation must be one of", "'cubic'"):
+        key_of(transform=Transform(size=4, interpolation="cubic"))
+    with refuses("exactly one of transform, preprocess and lookup"):
+        key_of(transform=None)
 
 
 class OutOfMemoryError(RuntimeError):
@@ -451,6 +550,36 @@ def test_views_of_one_picture_share_its_decoding(tmp_path):
     assert np.allclose(dark.x, plain.x / 2, atol=1 / 255)
     assert np.allclose(darkest.x, plain.x / 4, atol=1 / 255)
     assert plain.ids == dark.ids == darkest.ids
+
+
+def counted_loads(n, alive):
+    """Images of native size that note how many of them are in memory, now and at most."""
+    lock = threading.Lock()
+
+    def changed(by):
+        with lock:
+            alive[0] += by
+            alive[1] = max(alive)
+
+    def load(row):
+        pixels = picture(row, 40, 48)
+        changed(1)
+        weakref.finalize(pixels, changed, -1)
+        return pixels
+
+    return dataclasses.replace(toy(n), batch=None, load=load)
+
+
+@pytest.mark.parametrize(("views", "most"), [(1, 2), (3, 6)])
+def test_no_more_pictures_of_native_size_are_in_memory_than_are_worked_on(monkeypatch, views, most):
+    monkeypatch.setattr(store, "SHARD", 64)
+    alive = [0, 0]
+    images = counted_loads(64, alive)
+    with using(workers=2, batch_size=64):
+        made = embed_views(plain_encoder(), [images, *(edited(images, Darker(by)) for by in range(2, views + 1))])
+    assert all(len(z) == 64 for z in made)
+    assert alive[0] == 0
+    assert 1 <= alive[1] <= most
 
 
 def test_only_the_views_that_are_missing_are_computed(forwards):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import timm as library
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from eyechart.embedding.loading import load_encoder
+from eyechart.encoders import _hub
 from eyechart.encoders.timm import timm
 from eyechart.errors import Unavailable
 from eyechart.registry import bind
@@ -317,3 +319,57 @@ def test_a_misspelt_model_is_answered_with_the_nearest():
 def test_a_misspelt_tag_is_answered_with_those_there_are():
     with refuses("no weights called 'test_vit.in22k'", "test_vit.r160_in1k"):
         timm("test_vit.in22k")
+
+
+def test_register_tokens_are_no_class_token():
+    with refuses("vit_betwixt_patch16_reg4_gap_256 has no class token", "'cls'"):
+        timm("vit_betwixt_patch16_reg4_gap_256", pretrained=False, pool="cls", model_args={"depth": 1})
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """A function that puts a network's tensors in place of what the hub has."""
+
+    def put(state):
+        monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: dict(state))
+
+    return put
+
+
+def test_published_weights_leave_the_random_numbers_of_others_alone(published):
+    published(library.create_model("test_vit").state_dict())
+    before = torch.get_rng_state()
+    timm("test_vit")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("arguments", [{"foo": 1}, {"patch_size": 0}, {"embed_dim": -64}])
+def test_arguments_no_network_takes_are_refused_before_weights_are_looked_for(arguments):
+    with refuses("timm:test_vit does not take these model_args") as caught:
+        timm("test_vit", model_args=arguments)
+    assert not isinstance(caught.value, Unavailable)
+
+
+def test_published_weights_that_do_not_fit_are_not_called_unavailable(published):
+    published(library.create_model("test_vit").state_dict())
+    with refuses("the published weights of timm:test_vit do not fit", "blocks.") as caught:
+        timm("test_vit", model_args={"depth": 2})
+    assert not isinstance(caught.value, Unavailable)
+
+
+def test_the_hub_is_asked_now_and_then_and_left_as_it_was(monkeypatch):
+    asked = []
+
+    def urlopen(request, timeout):
+        asked.append(request.full_url)
+        raise OSError("no network")
+
+    _hub._answers.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    for now in (0, 10, 70):
+        monkeypatch.setattr(_hub.time, "monotonic", lambda now=now: now)
+        with _hub.hub_if_it_answers():
+            assert constants.HF_HUB_OFFLINE
+        assert not constants.HF_HUB_OFFLINE
+    assert len(asked) == 2

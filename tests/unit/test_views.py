@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eyechart.embedding.embed import embed
+from eyechart.embedding.embed import embed, stored_already
 from eyechart.embedding.transform import square
 from eyechart.images.splits import limited
 from eyechart.images.views import detached, edited, from_files, rows
-from samples import mean_color, photos, plain_encoder, toy
+from samples import mean_color, photos, plain_encoder, refuses, toy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,3 +173,14 @@ def test_edits_follow_each_other(images):
     assert same(loaded(twice), [pixels // 2 // 5 for pixels in loaded(images)])
     embedded = embed(plain_encoder(), twice).x
     assert np.allclose(embedded, embed(plain_encoder(), edited(images, Darker(10))).x, atol=1.5 / 255)
+
+
+def test_a_file_that_changes_after_it_was_hashed_is_refused_and_nothing_is_stored(tmp_path):
+    root = photos(tmp_path / "photos", n=2)
+    names = ["cat/000.png", "cat/001.png", "dog/000.png", "dog/001.png"]
+    images = from_files(root, names, np.array([0, 0, 1, 1]), classes=["cat", "dog"])
+    encoder = plain_encoder()
+    (root / "dog" / "000.png").write_bytes((root / "cat" / "000.png").read_bytes())
+    with refuses("dog/000.png changed while the run was going on", "run again"):
+        embed(encoder, images)
+    assert not stored_already(encoder, images)

@@ -35,6 +35,7 @@ def version(
         raise typer.Exit()
 
 
+_STOPPED = 130  # 128 + SIGINT
 _UsageError: Any = typer.BadParameter.__bases__[0]  # what a misspelt flag raises, wherever typer keeps it
 
 
@@ -43,11 +44,13 @@ def main() -> NoReturn:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("eyechart").setLevel(logging.INFO)
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except (EyechartError, _UsageError) as error:
         text = str(error) if isinstance(error, EyechartError) else error.format_message()
         typer.echo(f"error: {' '.join(text.split())}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
+        code = _STOPPED
+    if code == _STOPPED:  # typer makes this code of a KeyboardInterrupt itself
         typer.echo("stopped; what is finished is kept, run the same command again to go on", err=True)
-        sys.exit(130)
+    sys.exit(code)

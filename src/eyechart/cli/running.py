@@ -113,7 +113,10 @@ def _print_results(results: Any, as_json: bool) -> None:
         from eyechart.show.report import report as write_report
 
         done = len(results.records)
-        typer.echo(f"{done} cells: {results.computed} computed, {done - results.computed} were done already", err=True)
+        typer.echo(
+            f"{done} cell{'s' * (done != 1)}: {results.computed} computed, {done - results.computed} were done already",
+            err=True,
+        )
         typer.echo(f"report: {write_report([results.out])}", err=as_json)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eyechart.errors import EyechartError
 from eyechart.images.splits import draw
 from eyechart.images.views import from_arrays, rows
 from eyechart.types import Dataset
@@ -15,6 +16,8 @@ def digits(*, size: int = 32, seed: int = 0) -> Dataset:
     60 % train, 20 % val, 20 % test, stratified and seeded. Source: E. Alpaydin and C. Kaynak, Optical Recognition of
     Handwritten Digits, UCI Machine Learning Repository (1998), CC BY 4.0, as in sklearn.datasets.load_digits.
     """
+    if size < 1 or seed < 0:
+        raise EyechartError(f"digits: size must be at least 1 and seed at least 0; got size={size} and seed={seed}.")
     with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as stored:
         gray, labels = stored["images"], stored["labels"]
     scaled = (gray.astype(np.uint16) * 255 // 16).astype(np.uint8)

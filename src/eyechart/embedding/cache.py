@@ -1,5 +1,6 @@
 """Look after the cache: what is in it, what is damaged, what can go."""
 
+import contextlib
 import dataclasses
 import shutil
 import time
@@ -12,6 +13,7 @@ from eyechart.errors import EyechartError
 from eyechart.files import read_json, sha256_of
 
 _DAY = 86400.0
+_IN_USE = 1 / 24  # days: whoever works on a folder changes it far more often
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +29,19 @@ class Kept:
 
 def ls() -> list[Kept]:
     """Give what is stored, largest first."""
-    return sorted(map(_look, store.folders(settings.active().cache_dir)), key=lambda kept: -kept.size)
+    looks = map(_look, store.folders(settings.active().cache_dir))
+    return sorted((kept for kept in looks if kept is not None), key=lambda kept: -kept.size)
 
 
-def _look(folder: Path) -> Kept:
-    size = sum(path.stat().st_size for path in folder.iterdir())
+def _look(folder: Path) -> Kept | None:
+    """Say what a folder holds, or None where another process has just removed it."""
+    with contextlib.suppress(FileNotFoundError):
+        return _described(folder)
+    return None
+
+
+def _described(folder: Path) -> Kept:
+    size = sum(map(_size, folder.iterdir()))
     meta_path = folder / "meta.json"
     images = int(folder.name.partition("-")[0])
     if not meta_path.exists():
@@ -43,6 +53,12 @@ def _look(folder: Path) -> Kept:
     return Kept(folder, "complete" if whole else "damaged", images, size, _age(meta_path))
 
 
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # shards go when another process joins them
+        return path.stat().st_size
+    return 0
+
+
 def _age(path: Path) -> float:
     return max(0.0, (time.time() - path.stat().st_mtime) / _DAY)
 
@@ -50,12 +66,17 @@ def _age(path: Path) -> float:
 def gc(*, unused_days: float = 30, dry_run: bool = False) -> list[Kept]:
     """Remove embeddings that are damaged or were not used for so many days, and what killed runs left behind.
 
-    Nothing is lost that a run cannot compute again. Gives what was removed, or would be.
+    Nothing is lost that a run cannot compute again. What a run may be working on stays. Gives what was removed, or
+    would be.
     """
+    if not unused_days >= 0:
+        raise EyechartError(f"unused_days must be 0 or more days; got {unused_days}.")
     going = [kept for kept in ls() if kept.state == "damaged" or kept.unused_days >= unused_days]
+    going = [kept for kept in going if kept.state != "unfinished" or kept.unused_days >= _IN_USE]
     if not dry_run:
         for kept in going:
-            shutil.rmtree(kept.folder)
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
+                shutil.rmtree(kept.folder)
         for path in store.leftovers(settings.active().cache_dir):
             if path.is_dir():  # of a download that was killed
                 shutil.rmtree(path)
@@ -69,7 +90,9 @@ def verify() -> Iterator[tuple[Kept, bool]]:
     for kept in ls():
         if kept.state == "unfinished":
             continue
-        intact = kept.state == "complete"
-        if intact:
-            intact = sha256_of(kept.folder / "x.npy") == read_json(kept.folder / "meta.json")["sha256"]
-        yield kept, intact
+        with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+            yield kept, kept.state == "complete" and _intact(kept.folder)
+
+
+def _intact(folder: Path) -> bool:
+    return sha256_of(folder / "x.npy") == read_json(folder / "meta.json")["sha256"]

@@ -1,7 +1,9 @@
 """Which device computes, and how precisely, answered without importing torch wherever that is possible."""
 
 import functools
+import logging
 import os
+import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +11,9 @@ from pathlib import Path
 from eyechart import settings
 from eyechart.errors import EyechartError
 from eyechart.files import digest, read_json, write_json
+
+log = logging.getLogger("eyechart")
+_NVIDIA = Path("/proc/driver/nvidia")
 
 
 def device() -> str:
@@ -42,14 +47,24 @@ def precision() -> str:
 def _there(cache: str) -> dict:
     if not _may_have_gpu():
         return {"best": "cpu", "kinds": ["cpu"], "bf16": False}
-    drivers = [path.read_text() for path in (Path("/proc/driver/nvidia/version"),) if path.exists()]
-    asked = digest(version("torch"), drivers, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.platform)
-    memo = Path(cache) / "devices" / f"{asked[:16]}.json"
+    memo = Path(cache) / "devices" / f"{_machine()[:16]}.json"
     if memo.exists():
         return read_json(memo)
     there = _ask_torch()
-    write_json(memo, there)
+    if there["best"] != "cpu" or sys.platform == "darwin":
+        write_json(memo, there)
+    elif os.environ.get("CUDA_VISIBLE_DEVICES") not in {"", "-1"}:  # a driver that fails today may work tomorrow
+        log.warning("this machine has a GPU that torch cannot use, so the CPU computes; --device cpu says so for good")
     return there
+
+
+def _machine() -> str:
+    """Give a digest of what the answer depends on; machines may share a cache."""
+    drivers = [path.read_text() for path in (_NVIDIA / "version",) if path.exists()]
+    told = [path.read_text() for path in sorted(_NVIDIA.glob("gpus/*/information"))]
+    names = [line for text in told for line in text.splitlines() if line.startswith("Model")]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return digest(version("torch"), drivers, visible, sys.platform, platform.node(), names)
 
 
 def _may_have_gpu() -> bool:

@@ -4,9 +4,10 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -18,14 +19,15 @@ from eyechart.embedding.devices import device
 from eyechart.embedding.store import Slot
 from eyechart.errors import EyechartError
 from eyechart.images.reading import Unreadable
-from eyechart.progress import progress
-from eyechart.types import Batch, Encoder, Images, Pixels, SomePixels
+from eyechart.progress import Advance, progress
+from eyechart.types import Batch, Encoder, Images, SomePixels
 
 log = logging.getLogger("eyechart")
 _AHEAD = 3  # batches in preparation while one is in the network
 _POLL = 0.5  # seconds between looks at shards that another process is working on
 
 Work: TypeAlias = tuple[Images, Slot]
+Loaded: TypeAlias = Batch | Unreadable
 Prepared: TypeAlias = np.ndarray | Unreadable
 
 
@@ -42,9 +44,10 @@ def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> N
         raise EyechartError(f"there are no images to embed{f' in {what}' if what else ''}.")
     batch_size = settings.active().batch_size or _recorded_batch_size(work[0][1]) or (32 if device() == "cpu" else 256)
     with progress(what or "embedding", len(origin) * len(work)) as advance:
+        tally = _Tally(advance)
         while True:
             try:
-                _fill_shards(encoder, origin, work, batch_size, advance)
+                _fill_shards(encoder, origin, work, batch_size, tally)
                 break
             except RuntimeError as error:
                 if type(error).__name__ != "OutOfMemoryError" or batch_size == 1:
@@ -58,6 +61,25 @@ def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> N
 def _recorded_batch_size(slot: Slot) -> int | None:
     states = (store.shard_state(slot, shard) for shard in range(slot.shards))
     return next((state["batch_size"] for state in states if state is not None), None)
+
+
+@dataclasses.dataclass
+class _Tally:
+    """What was reported of each shard, so that one begun before the memory ran out does not count twice."""
+
+    advance: Advance
+    reported: Counter[int] = dataclasses.field(default_factory=Counter)
+
+    def stored(self, shard: int, images: int) -> None:
+        """Say how many images of a shard are in the store."""
+        if images != self.reported[shard]:
+            self.advance(images - self.reported[shard], fresh=False)
+            self.reported[shard] = images
+
+    def computed(self, shard: int, images: int) -> None:
+        """Say that images of a shard went through the network."""
+        self.advance(images)
+        self.reported[shard] += images
 
 
 @dataclasses.dataclass
@@ -80,38 +102,32 @@ class _Chunk:
     view: int
     rows: np.ndarray
     last: bool  # of its shard
-    prepared: Sequence[Future[Prepared]] = ()
+    prepared: list[Future[Prepared]] = dataclasses.field(default_factory=list)
 
 
-def _fill_shards(
-    encoder: Encoder, origin: Images, work: Sequence[Work], batch_size: int, advance: Callable[[int], None]
-) -> None:
+def _fill_shards(encoder: Encoder, origin: Images, work: Sequence[Work], batch_size: int, tally: _Tally) -> None:
     """Go over the shards until all are there; those that another process has claimed are looked at again later."""
-    pending, now = list(range(work[0][1].shards)), settings.active()
+    pending, now, ended = list(range(work[0][1].shards)), settings.active(), 0.0
     with (
         contextlib.ExitStack() as locks,
         ThreadPoolExecutor(now.decoders, "decode", settings.adopt, (now,)) as pool,
     ):
         while pending:
             busy: list[int] = []
-            shards = _claims(work, pending, busy, locks, advance)
-            chunks = (chunk for shard in shards for chunk in _chunks(shard, batch_size))
+            shards = _claims(work, pending, busy, locks, tally)
+            chunks = (views for shard in shards for views in _chunks(shard, batch_size))
             for chunk in _ahead(_submitting(chunks, encoder, origin, pool)):
                 _embed_chunk(encoder, chunk)
-                advance(len(chunk.rows))
+                tally.computed(chunk.shard.number, len(chunk.rows))
                 if chunk.last:
-                    _write(chunk.shard, batch_size)
+                    ended = _write(chunk.shard, batch_size, ended)
             if busy == pending:
                 time.sleep(_POLL)
             pending = busy
 
 
 def _claims(
-    work: Sequence[Work],
-    pending: Iterable[int],
-    busy: list[int],
-    locks: contextlib.ExitStack,
-    advance: Callable[[int], None],
+    work: Sequence[Work], pending: Iterable[int], busy: list[int], locks: contextlib.ExitStack, tally: _Tally
 ) -> Iterator[_Shard]:
     """Give the shards to compute, each locked; note in `busy` those that another process holds."""
     for number in pending:
@@ -125,20 +141,21 @@ def _claims(
         todo = [(unit, slot) for unit, slot in lacking if store.shard_state(slot, number) is None]
         todo = [(unit, slot) for unit, slot in todo if not (slot.folder / "meta.json").exists()]
         first, last = work[0][1].span(number)
-        advance((last - first) * (len(work) - len(todo)))
+        tally.stored(number, (last - first) * (len(work) - len(todo)))
         if todo:
             yield _Shard(number, todo, held, time.monotonic(), [[] for _ in todo], [{} for _ in todo])
         else:
             held.close()
 
 
-def _chunks(shard: _Shard, batch_size: int) -> Iterator[_Chunk]:
+def _chunks(shard: _Shard, batch_size: int) -> Iterator[list[_Chunk]]:
+    """Give the batches of a shard, each as one chunk for every view."""
     first, last = shard.work[0][1].span(shard.number)
+    final = len(shard.work) - 1
     for start in range(first, last, batch_size):
         rows = np.arange(start, min(start + batch_size, last))
-        for view in range(len(shard.work)):
-            ends = start + batch_size >= last and view == len(shard.work) - 1
-            yield _Chunk(shard, view, rows, ends)
+        ends = start + batch_size >= last
+        yield [_Chunk(shard, view, rows, ends and view == final) for view in range(final + 1)]
 
 
 def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
@@ -151,41 +168,46 @@ def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
 
 
 def _submitting(
-    chunks: Iterator[_Chunk], encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
+    chunks: Iterator[list[_Chunk]], encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
 ) -> Iterator[_Chunk]:
-    """Hand each chunk to the decoding threads; the views of a chunk share one decode."""
-    decoded: Sequence[Future[Batch | Pixels | Unreadable]] = ()
-    for chunk in chunks:
-        if chunk.view == 0:
-            decoded = _decode(origin, chunk.rows, pool)
+    """Hand the chunks to the decoding threads; the views of a batch share one decode."""
+    for views in chunks:
+        rows = views[0].rows
+        for some in [rows] if origin.batch is not None else rows[:, None]:
+            _submit(views, some, encoder, origin, pool)
+        yield from views
+
+
+def _submit(
+    views: Sequence[_Chunk], rows: np.ndarray, encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
+) -> None:
+    """Submit what is decoded at once, and right behind it whatever is made from it.
+
+    So a native-size image goes before the next ones come: those of a batch of photographs would fill the memory.
+    """
+    load: Callable[[], Loaded] = partial(_loaded, origin, rows)
+    if len(views) > 1:
+        load = pool.submit(load).result
+    for chunk in views:
         unit = chunk.shard.work[chunk.view][0]
-        hashes = origin.hashes[chunk.rows]
-        chunk.prepared = [
-            pool.submit(_prepare, encoder, unit, pixels, hashes if origin.batch else hashes[i : i + 1])
-            for i, pixels in enumerate(decoded)
-        ]
-        yield chunk
+        chunk.prepared.append(pool.submit(_prepare, encoder, unit, load, origin.hashes[rows]))
 
 
-def _decode(origin: Images, rows: np.ndarray, pool: ThreadPoolExecutor) -> list[Future]:
-    if origin.batch is not None:
-        return [pool.submit(origin.batch, rows)]
-    return [pool.submit(_loaded, origin, int(row)) for row in rows]
-
-
-def _loaded(images: Images, row: int) -> Pixels | Unreadable:
+def _loaded(images: Images, rows: np.ndarray) -> Loaded:
+    """Decode one image, or a whole batch of equally sized ones."""
+    if images.batch is not None:
+        return images.batch(rows)
     try:
-        return images.load(row)
+        return images.load(int(rows[0]))[None]
     except Unreadable as reason:
         return reason
 
 
-def _prepare(encoder: Encoder, unit: Images, decoded: Future, hashes: np.ndarray) -> Prepared:
+def _prepare(encoder: Encoder, unit: Images, load: Callable[[], Loaded], hashes: np.ndarray) -> Prepared:
     """Give what the network sees, [n, ...]: of one image, or of a whole batch of equally sized ones."""
-    pixels = decoded.result()  # submitted earlier to the same pool, so it is never behind us in the queue
-    if isinstance(pixels, Unreadable):
-        return pixels
-    batch = pixels if pixels.ndim == 4 else pixels[None]
+    batch = load()  # decodes here, or waits for what was submitted earlier to this pool and so is never behind us
+    if isinstance(batch, Unreadable):
+        return batch
     try:
         if unit.edit is not None:
             changed = unit.edit(list(batch), hashes)
@@ -247,15 +269,19 @@ def check_features(encoder: Encoder, x: np.ndarray, n: int) -> None:
         )
 
 
-def _write(shard: _Shard, batch_size: int) -> None:
+def _write(shard: _Shard, batch_size: int, previous: float) -> float:
+    """Store a shard and give when it ended. It was claimed ahead, so its clock starts where the previous one ended."""
+    ended = time.monotonic()
+    seconds = (ended - max(shard.started, previous)) / len(shard.work)
     for (_, slot), parts, quarantined in zip(shard.work, shard.parts, shard.quarantined, strict=True):
         x = np.concatenate(parts) if parts else np.empty((0, slot.dim), np.float32)
         state = {
             "rows": slot.span(shard.number),
             "batch_size": batch_size,
             "quarantined": quarantined,
-            "seconds": round((time.monotonic() - shard.started) / len(shard.work), 3),
+            "seconds": round(seconds, 3),
             "device": device(),
         }
         store.write_shard(slot, shard.number, x, state)
     shard.locks.close()
+    return ended

@@ -1,6 +1,6 @@
 """From a bound spec to an Encoder with its key, without building the network when the key is known.
 
-A memo maps (spec, weight files with size and time of change, library versions, precision) to the key. When the
+A memo maps (spec, content of the files it names, library versions, precision) to the key. When the
 network is built after all, its real key must be the remembered one.
 """
 
@@ -20,8 +20,10 @@ import numpy as np
 from eyechart import settings
 from eyechart.embedding import transform
 from eyechart.embedding.devices import precision
+from eyechart.embedding.store import UNKEYED
 from eyechart.errors import EyechartError
 from eyechart.files import digest, read_json, write_json
+from eyechart.images.fingerprints import hash_files
 from eyechart.registry import Bound, bind
 from eyechart.signatures import names_in
 from eyechart.types import Derived, Encoder, Transform
@@ -55,34 +57,60 @@ def load_encoder(bound: Bound) -> Encoder | Derived:
 def _keyed_object(encoder: Encoder | Derived, name: str) -> Encoder | Derived:
     """Give an encoder that was made in Python a key; one that states none is never found again, and that is said."""
     slug = re.sub(r"[^\w.]+", "_", name) or "object"
+    if isinstance(encoder, Derived):
+        parts = [load_encoder(bind("encoders", part)).key for part in encoder.parts]
+        made_of: list[Any] = [parts, encoder.distance]
+    else:
+        _check(encoder, name)
+        made_of = [_as_dict(encoder.transform), encoder.dim, encoder.distance, encoder.weights]
     if encoder.key:
-        return dataclasses.replace(encoder, key=f"{slug}-{digest('object', encoder.key, precision())}")
+        return dataclasses.replace(encoder, key=f"{slug}-{digest('object', encoder.key, precision(), made_of)}")
     log.warning("%s has no key, so nothing computed with it is reused; give it one with Encoder(key=...)", name)
-    return dataclasses.replace(encoder, key=f"{slug}-{digest('unkeyed', secrets.token_hex(16))}")
+    return dataclasses.replace(encoder, key=f"{UNKEYED}{slug}-{secrets.token_hex(32)}")
+
+
+def _check(encoder: Encoder, text: str) -> None:
+    """Raise EyechartError for an encoder that does not say in one way, that can be carried out, what it sees."""
+    ways = [encoder.transform, encoder.preprocess, encoder.lookup]
+    if sum(way is not None for way in ways) != 1:
+        raise EyechartError(f"the encoder {text} must have exactly one of transform, preprocess and lookup.")
+    if encoder.transform is not None:
+        transform.check(encoder.transform)
 
 
 def identity(bound: Bound, *known_by_key: str) -> dict[str, Any]:
-    """Give what of a spec is part of a key: everything but where files lie.
+    """Give what of a spec is part of a key: of a path what lies there, not where that is.
 
-    Options annotated with one of `known_by_key` are left out, too: the key of what they name is in their place.
+    Options annotated with one of `known_by_key` are left out: the key of what they name is in their place.
     """
-    left_out = {"FilePath", *known_by_key}
-    paths = {option.name for option in bound.entry.function.options if left_out & names_in(option.annotation)}
-    return {
-        "name": bound.name,
-        "argument": None if bound.entry.function.argument_is_path else bound.argument,
-        "options": {name: value for name, value in bound.options.items() if name not in paths},
-        "source": bound.entry.source_hash,
+    function = bound.entry.function
+    annotated = {option.name: names_in(option.annotation) for option in function.options}
+    options = {
+        name: _content(value) if "FilePath" in annotated[name] else value
+        for name, value in bound.options.items()
+        if not annotated[name] & set(known_by_key)
     }
+    argument = _content(bound.argument) if function.argument_is_path else bound.argument
+    return {"name": bound.name, "argument": argument, "options": options, "source": bound.entry.source_hash}
+
+
+def _content(path: str | None) -> str | None:
+    """Hash a file, or everything in a folder; None where there is nothing, which the plugin itself will say."""
+    top = Path(path).expanduser() if path else None
+    if top is None or not top.exists():
+        return None
+    root = top if top.is_dir() else top.parent
+    names = (
+        sorted(p.relative_to(root).as_posix() for p in top.rglob("*") if p.is_file()) if top.is_dir() else [top.name]
+    )
+    return digest(names if top.is_dir() else [], hash_files(root, names).tobytes())
 
 
 def _built(bound: Bound, memo_path: Path) -> Encoder:
-    encoder: Encoder = bound.call()
-    ways = [encoder.transform, encoder.preprocess, encoder.lookup]
-    if sum(way is not None for way in ways) != 1:
-        raise EyechartError(f"the encoder {bound.text} must have exactly one of transform, preprocess and lookup.")
-    if encoder.transform is not None:
-        transform.check(encoder.transform)
+    encoder = bound.call()
+    if not isinstance(encoder, Encoder):
+        raise EyechartError(f"the plugin {bound.text} must return an Encoder; it returned a {type(encoder).__name__}.")
+    _check(encoder, bound.text)
     if encoder.loaded:
         log.info("%s: %s", bound.label, encoder.loaded)
     computed = precision() if encoder.module is not None else ""
@@ -145,27 +173,8 @@ def _tupled(value: Any) -> Any:
 
 
 def _memo_path(bound: Bound) -> Path:
-    files = {name: _stat(value) for name, value in _paths(bound).items()}
-    asked = digest(identity(bound), files, [_version(library) for library in _LIBRARIES], precision())
+    asked = digest(identity(bound), [_version(library) for library in _LIBRARIES], precision())
     return settings.active().cache_dir / "keys" / f"{bound.name}-{asked[:24]}.json"
-
-
-def _paths(bound: Bound) -> dict[str, str]:
-    function = bound.entry.function
-    paths = {o.name: bound.options[o.name] for o in function.options if "FilePath" in names_in(o.annotation)}
-    if function.argument_is_path and bound.argument:
-        paths["argument"] = bound.argument
-    return {name: path for name, path in paths.items() if path}
-
-
-def _stat(path: str) -> list:
-    """Size and times of a file, or of everything in a folder."""
-    top = Path(path).expanduser()
-    files = sorted(p for p in top.rglob("*") if p.is_file()) if top.is_dir() else [top] if top.exists() else []
-    return [
-        str(top.absolute()),
-        [[p.name, p.stat().st_size, p.stat().st_mtime_ns, p.stat().st_ctime_ns] for p in files],
-    ]
 
 
 @functools.cache

@@ -6,11 +6,15 @@ carries the checksum of the array. A shard is written by whoever holds its lock 
 of a killed process), so several processes share the work of one cell and never hurt each other.
 """
 
+import atexit
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import os
+import re
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +28,8 @@ from eyechart.errors import EyechartError
 from eyechart.files import TEMPORARY, as_said, read_json, sha256_of, write_bytes, write_json, writing
 
 _STATE = ("rows", "batch_size", "quarantined", "seconds", "device", "sha256")
+UNKEYED = "~"  # what the key of an encoder starts with that no later run can find again
+_FOLDER = re.compile(r"\d+-[0-9a-f]{16}")
 SHARD = 512  # rows: 25 s of a ViT-S on two cores are the most that a kill can cost
 
 
@@ -59,8 +65,18 @@ class Stored:
 def slot(cache: Path, encoder_key: str, pixels_key: str, n: int, dim: int) -> Slot:
     """Find the place for some embeddings. It need not exist yet."""
     plugin, _, hashed = encoder_key.rpartition("-")
+    if plugin.startswith(UNKEYED):
+        cache = _passing()
     folder = cache / "embeddings" / f"{plugin}-{hashed[:16]}" / f"{n}-{pixels_key[:16]}"
     return Slot(folder, encoder_key, pixels_key, n, dim)
+
+
+@functools.cache
+def _passing() -> Path:
+    """The place of what is of no use once this process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="eyechart-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def read(slot: Slot) -> Stored | None:
@@ -135,11 +151,19 @@ def write_shard(slot: Slot, shard: int, x: Float32[np.ndarray, "m d"], state: di
 
 def finish(slot: Slot) -> None:
     """Turn the shards into one array, unless another process did."""
-    with FileLock(_lock_path(slot, "finish")):
+    path = _lock_path(slot, "finish")
+    with FileLock(path):
         if not (slot.folder / "meta.json").exists():
             _join(slot)
-        for path in (*slot.folder.glob("[0-9]*.*"), slot.folder / "finish.lock"):
-            path.unlink(missing_ok=True)
+        for shard in slot.folder.glob("[0-9]*.*"):
+            _unlink(shard)
+    _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    """Remove a file nobody needs; Windows refuses while somebody has it open, and then it stays."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _join(slot: Slot) -> None:
@@ -173,12 +197,13 @@ def _join(slot: Slot) -> None:
 def folders(cache: Path) -> Iterator[Path]:
     """Give every folder of embeddings in the cache, complete or not."""
     for path in sorted((cache / "embeddings").glob("*/*")):
-        if path.is_dir():
+        if _FOLDER.fullmatch(path.name) and path.is_dir():  # whatever else lies there is not ours
             yield path
 
 
 def leftovers(cache: Path) -> Iterator[Path]:
     """Give the temporary files that killed runs left, older than an hour."""
     for path in cache.rglob(f"{TEMPORARY}*"):
-        if time.time() - path.stat().st_mtime > 3600:
-            yield path
+        with contextlib.suppress(FileNotFoundError):  # it is no longer there: its writer lives
+            if time.time() - path.stat().st_mtime > 3600:
+                yield path

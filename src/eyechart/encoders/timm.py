@@ -9,12 +9,14 @@ import timm as library
 import torch
 from timm.data.config import resolve_model_data_config
 
-from eyechart.encoders._hub import ask_hub
+from eyechart.encoders._hub import hub_if_it_answers
 from eyechart.encoders._torch import from_module, seeded_init
 from eyechart.encoders._weights import load_into, read_state
 from eyechart.errors import EyechartError, Unavailable
 from eyechart.files import sha256_of
 from eyechart.types import Encoder, FilePath, Transform
+
+_BUILDING = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ZeroDivisionError, RuntimeError)
 
 
 def timm(
@@ -110,24 +112,35 @@ def _published(name: str, arguments: dict[str, Any]) -> tuple[torch.nn.Module, s
     if config is None or not config.has_weights:
         raise EyechartError(f'timm publishes no weights for {name}; use pretrained=False or weights="FILE".')
     tag = f"{config.architecture}.{config.tag}" if config.tag else str(config.architecture)
-    ask_hub()
     try:
-        network = library.create_model(name, pretrained=True, **arguments)
-    except (OSError, RuntimeError, ValueError) as error:
-        source = config.hf_hub_id or config.url or tag
-        raise Unavailable(
-            f"the weights of timm:{name} cannot be had ({_first_line(error)}). Looked in the hub cache and at "
-            f"{source}; "
-            'connect to the internet once, or name a local file with weights="FILE".'
-        ) from error
+        with seeded_init(0), hub_if_it_answers():  # timm draws random weights first
+            network = library.create_model(name, pretrained=True, **arguments)
+    except Exception as error:
+        raise _why_not(error, name, arguments, config.hf_hub_id or config.url or tag) from error
     network.reset_classifier(0)  # pyright: ignore[reportCallIssue]
     return network, f"published weights {tag}"
+
+
+def _why_not(error: Exception, name: str, arguments: dict[str, Any], source: Any) -> EyechartError:
+    """Tell arguments that fit no network, and weights that do not fit it, from weights that are not here."""
+    # The hub's client has errors of many classes, some of them runtime errors; torch's for a misfit names state_dict.
+    built = isinstance(error, _BUILDING) and not isinstance(error, OSError)
+    if built:
+        with seeded_init(0):
+            _created(name, arguments)  # where the arguments are at fault, it says so
+    if not built or (isinstance(error, RuntimeError) and "state_dict" not in str(error)):
+        return Unavailable(
+            f"the weights of timm:{name} cannot be had ({_first_line(error)}). Looked in the hub cache and at "
+            f'{source}; connect to the internet once, or name a local file with weights="FILE".'
+        )
+    what = " ".join(str(error).split())[:300] or type(error).__name__
+    return EyechartError(f"the published weights of timm:{name} do not fit the network that its options make: {what}")
 
 
 def _created(name: str, arguments: dict[str, Any]) -> torch.nn.Module:
     try:
         return library.create_model(name, pretrained=False, num_classes=0, **arguments)
-    except (TypeError, ValueError, AssertionError, ZeroDivisionError) as error:
+    except _BUILDING as error:
         raise EyechartError(f"timm:{name} does not take these model_args: {_first_line(error)}.") from error
 
 
@@ -141,8 +154,13 @@ def _head(network: torch.nn.Module) -> tuple[str, ...]:
 
 
 def _check_pool(network: Any, name: str, pool: str) -> None:
-    if "cls" in pool and not getattr(network, "num_prefix_tokens", 0):
-        raise EyechartError(f'timm:{name} has no class token, so pool={pool!r} cannot be; use "default" or "mean".')
+    # A network with register tokens alone has prefix tokens too; the class token, where there is one, is the first.
+    has_one = getattr(network, "cls_token", None) is not None and getattr(network, "num_prefix_tokens", 0)
+    if "cls" in pool and not has_one:
+        raise EyechartError(
+            f"timm:{name} has no class token in front of its patch tokens, so pool={pool!r} cannot be; use "
+            '"default" or "mean".'
+        )
 
 
 def _features(network: Any, pixels: torch.Tensor, pool: str) -> torch.Tensor:

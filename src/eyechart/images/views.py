@@ -43,6 +43,9 @@ def from_files(
             content = path.read_bytes()
         except OSError as error:
             raise EyechartError(f"cannot read {path}: {error.strerror}. It was there when the run began.") from error
+        # Other pixels under the hash of these would stay in the store for good.
+        if hashlib.sha256(content).digest() != hashes[row].tobytes():
+            raise EyechartError(f"{path} changed while the run was going on; run again.")
         return decode(content)
 
     return Images(

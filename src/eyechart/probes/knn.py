@@ -80,10 +80,12 @@ def unit(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
 def _nearest(distance: Float32[np.ndarray, "q n"], k: int) -> Int64[np.ndarray, "q k"]:
     bound = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
     within = distance <= bound
-    if (within.sum(axis=1) == k).all():
-        index = np.nonzero(within)[1].reshape(-1, k)
-    else:  # ties at the k-th place: the stable sort prefers the earlier rows
-        index = np.argsort(distance, axis=1, kind="stable")[:, :k]
+    tied = within.sum(axis=1) > k
+    index = np.empty((len(distance), k), np.int64)
+    index[~tied] = np.nonzero(within[~tied])[1].reshape(-1, k)
+    for row in np.flatnonzero(tied):  # ties at the k-th place: the stable sort prefers the earlier rows
+        candidates = np.flatnonzero(within[row])
+        index[row] = np.sort(candidates[np.argsort(distance[row, candidates], kind="stable")[:k]])
     order = np.argsort(np.take_along_axis(distance, index, axis=1), axis=1, kind="stable")
     return np.take_along_axis(index, order, axis=1)
 

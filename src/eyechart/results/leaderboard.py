@@ -92,16 +92,24 @@ def told_apart(found: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Give the records with labels that tell their data and tasks apart, and those that a newer one replaces.
 
     A folder whose images changed, another limit, or a new version of a task leave records of equal labels and
-    different content; without this they would silently share a cell of the leaderboard.
+    different content; without a mark they would silently share a cell of the leaderboard. A renamed folder leaves
+    records of equal content and different labels; they get the newest one's.
     """
-    data = _marked([(record.data, record.keys["data"]) for record in found])
+    ordered = sorted(found, key=lambda record: str(record.made.get("when", "")))
+    data = {digest(record.keys["data"]): record.data for record in ordered}
+    encoders = {record.keys["encoder"]: record.encoder for record in ordered}
+    same = [data[digest(record.keys["data"])] for record in found]
+    marked = _marked([(label, record.keys["data"]) for label, record in zip(same, found, strict=True)])
     tasks = _marked([(record.task, record.bound["task"]) for record in found])
-    named = [dataclasses.replace(r, data=d, task=t) for r, d, t in zip(found, data, tasks, strict=True)]
-    cells: dict[Any, list[Record]] = {}
-    for record in sorted(named, key=lambda record: str(record.made.get("when", ""))):
-        cells.setdefault((record.keys["encoder"], record.data, record.task, record.seed), []).append(record)
-    newest = {cell[-1].id for cell in cells.values()}
-    return [r for r in named if r.id in newest], [r for r in named if r.id not in newest]
+    named = [
+        dataclasses.replace(record, encoder=encoders[record.keys["encoder"]], data=where, task=task)
+        for record, where, task in zip(found, marked, tasks, strict=True)
+    ]
+    newest = {
+        (record.keys["encoder"], record.data, record.task, record.seed): record.id
+        for record in sorted(named, key=lambda record: str(record.made.get("when", "")))
+    }
+    return [r for r in named if r.id in newest.values()], [r for r in named if r.id not in newest.values()]
 
 
 def _marked(named: Sequence[tuple[str, Any]]) -> list[str]:

@@ -112,12 +112,16 @@ def read(path: Path) -> Record:
     """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise EyechartError(f"{path} is no record of schema {SCHEMA}. Delete it; the next run writes it again.")
+        raise EyechartError(
+            f"{path} is no record of schema {SCHEMA}. Delete it; what it held is computed again when it is needed."
+        )
     try:
         measures = tuple(Measure(**measure) for measure in content["measures"])
         fields = {f.name: content[f.name] for f in dataclasses.fields(Record) if f.name != "measures"}
     except (KeyError, TypeError) as error:
-        raise EyechartError(f"{path} is damaged ({error}). Delete it; the next run writes it again.") from error
+        raise EyechartError(
+            f"{path} is damaged ({error}). Delete it; what it held is computed again when it is needed."
+        ) from error
     return Record(
         **{**fields, "notes": tuple(fields["notes"]), "arrays": tuple(fields["arrays"]), "measures": measures}
     )

@@ -11,6 +11,7 @@ from eyechart.types import Measure
 
 _Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 RESAMPLES = 2000
+_AT_ONCE = 100  # resamples held in memory
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
@@ -35,10 +36,21 @@ def resampled_counts(y: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"],
     cells, number = np.unique(y.astype(np.int64) * classes + predicted, return_counts=True)
     true, guess = cells // classes, cells % classes
     rng = np.random.default_rng([len(y), classes, *number[:64].tolist()])
-    drawn = rng.multinomial(len(y), number / len(y), size=RESAMPLES).astype(np.float64)
-    onto = np.eye(classes)
-    diagonal = true == guess
-    return Counts(drawn[:, diagonal] @ onto[true[diagonal]], drawn @ onto[true], drawn @ onto[guess])
+    parts = []
+    for _ in range(RESAMPLES // _AT_ONCE):
+        drawn = rng.multinomial(len(y), number / len(y), size=_AT_ONCE)
+        right = _by_class(drawn * (true == guess), true, classes)
+        parts.append((right, _by_class(drawn, true, classes), _by_class(drawn, guess, classes)))
+    return Counts(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _by_class(drawn: Int[np.ndarray, "b cells"], classes_of: Int[np.ndarray, " cells"], classes: int) -> np.ndarray:
+    """Add up the cells of each class."""
+    order = np.argsort(classes_of, kind="stable")
+    there, starts = np.unique(classes_of[order], return_index=True)
+    total = np.zeros((len(drawn), classes))
+    total[:, there] = np.add.reduceat(drawn[:, order], starts, axis=1)
+    return total
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:

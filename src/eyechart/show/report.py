@@ -31,7 +31,8 @@ def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None =
     folders = [Path(outs)] if isinstance(outs, str | Path) else [Path(out) for out in outs]
     if not folders:
         raise EyechartError("a report needs at least one run folder; `eyechart run` makes one.")
-    path = Path(file) if file is not None else folders[0] / "report.html"
+    path = Path(file) if file is not None else folders[0]
+    path = path / "report.html" if path.is_dir() else path
     write_bytes(path, render(gather(folders)).encode(errors="backslashreplace"))  # file names may be no UTF-8
     return path
 

@@ -29,14 +29,15 @@ def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
 
 def _board(board: "Leaderboard") -> "Table":
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=board.data, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=escape(board.data), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("encoder", overflow="fold")
     for task in board.tasks:
-        table.add_column(task, justify="right", no_wrap=True)
+        table.add_column(escape(task), justify="right", no_wrap=True)
     for encoder, records in board.rows:
-        table.add_row(encoder, *(_score(record) for record in records))
+        table.add_row(escape(encoder), *(escape(_score(record)) for record in records))
     return table
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from eyechart.case import Case
+from eyechart.errors import EyechartError
 from eyechart.probes.logistic import Logistic, fit_logistic
 from eyechart.tasks._classification import check_labels, scores
 from eyechart.types import Measure
@@ -31,6 +32,8 @@ def linear(
     C, the inverse strength of the penalty, is chosen on val (of equally good ones, the smaller). The chosen one is
     fitted again on train and val together unless `refit="train"`, and only then is test looked at.
     """
+    if not c or not all(one > 0 for one in c):
+        raise EyechartError(f"linear: c must be one or more numbers above 0; got {', '.join(map(str, c)) or 'none'}.")
     train, val, test = case.embed("train"), case.embed("val"), case.embed("test")
     check_labels(train, case.label)
     fitted = {one: _fit(case, train.x, train.y, one) for one in sorted(set(c))}
