@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ENCODER = "timm:vit_tiny_patch16_224(pretrained=False)"
+ENCODER = "timm:vit_tiny_patch16_224(pretrained=False, size=64)"
 
 
 def start(data: Path, cache: Path) -> subprocess.Popen:

@@ -136,3 +136,16 @@ def test_plugin_entries_find_each_plugin_of_the_documentation(tmp_path):
         (tmp_path / name).write_text(code)
         assert len(plugin_entries(tmp_path / name)) == 1
     assert sys.modules.keys().isdisjoint({"edges", "stripes", "spread"})  # listing imported nothing
+
+
+def test_every_function_on_the_page_of_python_exists():
+    import eyechart
+
+    page = (ROOT / "docs" / "python.md").read_text()
+    named = set(re.findall(r"`ec\.([a-z_.]+)\(", page))
+    assert {"run", "dry_run", "table", "report", "embed", "verify", "doctor", "cache.ls"} <= named
+    for name in named:
+        found = eyechart
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert callable(found)

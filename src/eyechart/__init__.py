@@ -65,10 +65,12 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "cache":
+        return importlib.import_module("eyechart.embedding.cache")
     if name not in _WHERE:
         raise AttributeError(f"module 'eyechart' has no attribute {name!r}")
     return getattr(importlib.import_module(_WHERE[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(["__version__", *_WHERE])
+    return sorted(["__version__", "cache", *_WHERE])

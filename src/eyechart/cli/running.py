@@ -33,7 +33,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default runs/<study>.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed and for how long.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be embedded and for how long.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="200 images of each split, to see that all works.")] = False,
     limit: Limit = None,
     redo: Annotated[bool, typer.Option("--redo", help="Compute cells again that are done.")] = False,
