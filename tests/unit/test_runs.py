@@ -346,7 +346,7 @@ def test_a_function_that_is_edited_is_another_task():
 
 def test_a_function_without_source_is_refused_in_one_line():
     made: dict = {}
-    exec("def bare(case): yield from ()", made)
+    exec(compile("def bare(case): yield from ()", "<nowhere>", "exec"), made)
     with refuses("bare", "source", "file"):
         run(task=[made["bare"]])
 
