@@ -373,3 +373,9 @@ def test_the_hub_is_asked_now_and_then_and_left_as_it_was(monkeypatch):
             assert constants.HF_HUB_OFFLINE
         assert not constants.HF_HUB_OFFLINE
     assert len(asked) == 2
+
+
+def test_a_text_given_as_weights_is_one_line(tmp_path):
+    (tmp_path / "notes.toml").write_text("encoders = [pixels]\n")
+    with refuses("notes.toml"):
+        bind("encoders", f'timm:test_vit(weights="{tmp_path / "notes.toml"}")').call()

@@ -25,6 +25,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
+    except EyechartError:
+        raise
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise EyechartError(f"{path} is no weight file that can be read: {_short(error)}") from error
     except Exception as error:
@@ -33,7 +35,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
                 f"{path} holds more than tensors, which eyechart does not load because it could run code; save its "
                 "state dict as .safetensors."
             ) from error
-        raise
+        # torch.load meets a file of another kind with whatever its first bytes lead to, IndexError among others
+        raise EyechartError(f"{path} is no weight file that can be read: {_short(error)}") from error
 
 
 def _short(error: Exception) -> str:
