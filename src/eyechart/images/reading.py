@@ -1,6 +1,7 @@
 """From the bytes of an image file to upright uint8 RGB, or a reason why not."""
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from eyechart.types import Pixels
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_SOURCE_LINE = re.compile(r"\S+, \S+\.cpp:\d+, ")  # where torchvision's own code stands helps nobody
 _PLAIN = {"RGB", "L"}  # what libjpeg turns into RGB by itself; CMYK and YCCK are left to Pillow
 
 
@@ -37,7 +39,8 @@ def decode(content: bytes) -> Pixels:
     except Image.DecompressionBombError as error:
         raise Unreadable(f"too large: {error}") from None
     except (OSError, ValueError, SyntaxError, RuntimeError) as error:
-        raise Unreadable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+        said = _SOURCE_LINE.sub("", " ".join(str(error).split()))
+        raise Unreadable(f"{type(error).__name__}: {said[:200]}") from None
 
 
 def _decode_jpeg(content: bytes) -> Pixels:
