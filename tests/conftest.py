@@ -4,6 +4,8 @@ import os
 
 # Read when the hub's client is imported: no test may wait for a network, or find what someone downloaded.
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"}
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the threads: more of them would wait for one another
+    os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 import hypothesis
 import numpy as np

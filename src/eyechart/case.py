@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from eyechart.embedding.derived import embed_any
+from eyechart.embedding.devices import device
 from eyechart.errors import EyechartError
 from eyechart.files import digest
 from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
@@ -28,6 +29,11 @@ class Case:
     def splits(self) -> tuple[str, ...]:
         """The names of the data set's splits."""
         return tuple(self.data)
+
+    @property
+    def device(self) -> str:
+        """Where probes compute: the device in force where it has double precision, else the CPU."""
+        return name if (name := device()).startswith("cuda") else "cpu"
 
     def images(self, split: str) -> Images:
         """Give the images of a split."""

@@ -1,16 +1,18 @@
 """k-NN looks at nothing but which rows are near: not at rotation, row order, scale, or the size of a block."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eyechart.probes import knn
-from eyechart.probes.knn import neighbors, votes
+from eyechart.probes.knn import Work, neighbors, votes
 
 seeds = st.integers(0, 10_000)
 shapes = st.tuples(st.integers(1, 30), st.integers(2, 60), st.integers(2, 24))
 distances = st.sampled_from(["cosine", "euclidean"])
+
+
+def rows_near(q, x, k, **options):
+    return neighbors(q, x, k, **options).index
 
 
 def data(seed, shape):
@@ -41,8 +43,8 @@ def test_a_rotation_changes_no_distance(seed, shape, distance):
     rotation, _ = np.linalg.qr(np.random.default_rng(seed + 1).standard_normal((shape[2], shape[2])))
     rotation = rotation.astype(np.float32)
     k = min(5, len(x))
-    before = near(q, x, neighbors(q, x, k, distance=distance), distance)
-    after = near(q, x, neighbors(q @ rotation, x @ rotation, k, distance=distance), distance)
+    before = near(q, x, rows_near(q, x, k, distance=distance), distance)
+    after = near(q, x, rows_near(q @ rotation, x @ rotation, k, distance=distance), distance)
     assert np.allclose(before, after, atol=1e-4)
 
 
@@ -51,8 +53,8 @@ def test_the_order_of_the_database_only_renames_its_rows(seed, shape, distance):
     q, x = data(seed, shape)
     order = np.random.default_rng(seed + 1).permutation(len(x))
     k = min(5, len(x))
-    before = neighbors(q, x, k, distance=distance)
-    after = order[neighbors(q, x[order], k, distance=distance)]
+    before = rows_near(q, x, k, distance=distance)
+    after = order[rows_near(q, x[order], k, distance=distance)]
     assert np.allclose(near(q, x, before, distance), near(q, x, after, distance), atol=1e-4)
 
 
@@ -63,21 +65,25 @@ def test_the_order_of_the_queries_only_reorders_the_answers(seed, shape, distanc
     k = min(4, len(x))
     if distance == "cosine":
         q, x = q + 3, x + 3  # angles of small numbers tie and are not exact
-        before, after = neighbors(q, x, k), neighbors(q[order], x, k)
+        before, after = rows_near(q, x, k), rows_near(q[order], x, k)
         assert np.allclose(near(q, x, before, distance)[order], near(q[order], x, after, distance), atol=1e-4)
     else:
-        before, after = neighbors(q, x, k, distance=distance), neighbors(q[order], x, k, distance=distance)
+        before, after = rows_near(q, x, k, distance=distance), rows_near(q[order], x, k, distance=distance)
         assert np.array_equal(before[order], after)
 
 
-@given(seeds, shapes, st.sampled_from([1, 7, 64, 1000]))
-def test_the_size_of_a_block_changes_nothing(seed, shape, rows):
-    q, x = whole_numbers(seed, shape)
-    k = min(4, len(x))
-    whole = neighbors(q, x, k, distance="euclidean")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knn, "_BLOCK_BYTES", rows * 4 * len(x))
-        assert np.array_equal(neighbors(q, x, k, distance="euclidean"), whole)
+sizes = st.sampled_from([1, 7, 64, 1000])
+
+
+@given(seeds, shapes, distances, sizes, sizes, st.sampled_from(["fp32", "bf16"]), st.booleans())
+def test_the_size_of_a_block_and_the_precision_change_nothing(seed, shape, distance, rows, at_once, precision, ties):
+    q, x = whole_numbers(seed, shape) if ties else data(seed, shape)
+    k = min(9, len(x))
+    whole = neighbors(q, x, k, distance=distance)
+    work = Work(precision=precision, queries=at_once, rows=rows, chunk=max(at_once, 5), pilot=3)
+    pieces = neighbors(q, x, k, distance=distance, work=work)
+    assert np.array_equal(pieces.index, whole.index)
+    assert np.array_equal(pieces.similarity, whole.similarity)
 
 
 @given(seeds, shapes, distances, st.integers(2, 4))
@@ -85,10 +91,8 @@ def test_copies_of_rows_come_after_their_originals_in_any_block(seed, shape, dis
     q, x = data(seed, shape)
     n = len(x)
     repeated = np.tile(x, (copies, 1))
-    once = neighbors(q, x, min(3, n), distance=distance)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knn, "_BLOCK_BYTES", 3 * 4 * len(repeated))
-        many = neighbors(q, repeated, copies * min(3, n), distance=distance)
+    once = rows_near(q, x, min(3, n), distance=distance)
+    many = rows_near(q, repeated, copies * min(3, n), distance=distance, work=Work(queries=3, rows=5))
     expected = (once[:, :, None] + n * np.arange(copies)).reshape(len(q), -1)
     # Rows that are equally near to the last digit may change places, but never a row and its copy.
     assert np.allclose(near(q, repeated, many, distance), near(q, repeated, expected, distance), atol=1e-4)
@@ -101,7 +105,7 @@ def test_copies_of_rows_come_after_their_originals_in_any_block(seed, shape, dis
 def test_cosine_ignores_the_length_of_an_embedding(seed, shape, scale):
     q, x = data(seed, shape)
     k = min(5, len(x))
-    before, after = neighbors(q, x, k), neighbors(q * np.float32(scale), x / np.float32(scale), k)
+    before, after = rows_near(q, x, k), rows_near(q * np.float32(scale), x / np.float32(scale), k)
     assert np.allclose(near(q, x, before, "cosine"), near(q, x, after, "cosine"), atol=1e-4)
 
 
@@ -109,8 +113,8 @@ def test_cosine_ignores_the_length_of_an_embedding(seed, shape, scale):
 def test_more_neighbors_begin_with_the_fewer(seed, shape, distance):
     q, x = whole_numbers(seed, shape)
     x = np.concatenate([x, x])
-    few = neighbors(q, x, 2, distance=distance)
-    assert np.array_equal(neighbors(q, x, len(x), distance=distance)[:, :2], few)
+    few = rows_near(q, x, 2, distance=distance)
+    assert np.array_equal(rows_near(q, x, len(x), distance=distance)[:, :2], few)
 
 
 @given(seeds, st.integers(1, 20), st.integers(1, 12), st.integers(1, 6))

@@ -300,7 +300,7 @@ def share(case: Case, *, split: str = "test", k: tuple[int, ...] = (1,), version
     """The share of images whose nearest training image has their class."""
     train, test = case.embed("train"), case.embed(split)
     for one in k:
-        nearest = neighbors(test.x, train.x, one, distance=case.encoder.distance)[:, -1]
+        nearest = neighbors(test.x, train.x, one, distance=case.encoder.distance).index[:, -1]
         yield Measure(
             metric="accuracy", value=float((train.y[nearest] == test.y).mean()), n=len(test), facets={"k": one}
         )

@@ -25,7 +25,8 @@ def varied(bound: Bound, spec: str) -> Iterator[tuple[str, list[str]]]:
 
 def _others(option: Option, value: Any) -> list[Any]:
     choices = _choices(option.annotation)
-    if isinstance(value, tuple):
+    either = isinstance(option.annotation, ast.BinOp)  # numbers, or a word that stands for some
+    if isinstance(value, tuple) and not (either and choices):
         first = _others(option, value[0]) if value else []
         return [(other, *value[1:]) for other in first]
     if choices:

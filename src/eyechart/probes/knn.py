@@ -1,14 +1,26 @@
-"""Nearest neighbors, exact, in blocks of bounded memory."""
+"""Nearest neighbors, exact, and their votes."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from eyechart.errors import EyechartError
+from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN, Work
+from eyechart.probes.search import nearest
 
 DISTANCES = ("cosine", "euclidean", "hellinger")
-_BLOCK_BYTES = 64 << 20
+WEIGHTS = ("uniform", "similarity", "exp")
+_VOTES_BYTES = 64 << 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Neighbors:
+    """The rows nearest to each query, nearest first; of equally near ones, the earlier first."""
+
+    index: Int64[np.ndarray, "q k"]
+    similarity: Float64[np.ndarray, "q k"]  # the cosine; of other distances 1 / (distance + 1e-6)
 
 
 def neighbors(
@@ -17,58 +29,49 @@ def neighbors(
     k: int,
     *,
     distance: str = "cosine",
-) -> Int64[np.ndarray, "q k"]:
-    """Give the k nearest rows of the database for each query, nearest first; of equally near rows, the earlier.
+    normalize: bool = False,
+    own: Int64[np.ndarray, " q"] | None = None,
+    work: Work = Work(),  # noqa: B008, it is frozen
+) -> Neighbors:
+    """Give the k nearest rows of the database for each query, in bounded memory whatever the sizes.
 
-    cosine: angle, a row of zeros being equally far from everything. euclidean: length of the difference.
-    hellinger: of histograms, the length of the difference of square roots.
+    The answer is that of double precision, whatever `work` says.
+
+    Args:
+        queries: one row each.
+        database: the rows to find; may be memory-mapped.
+        k: how many.
+        distance: cosine: angle, a row of zeros being at a right angle to everything. euclidean: length of the
+            difference. hellinger: of histograms, the length of the difference of square roots.
+        normalize: scale rows to length 1 first; a row of zeros stays.
+        own: for each query the row it must not find, or -1: leave-one-out is `own=np.arange(n)`.
+        work: the device, the precision of the products that propose candidates, and how much is multiplied at a time.
 
     Raises:
-        EyechartError: k is not between 1 and n, or histograms have negative values.
+        EyechartError: k is not between 1 and the rows there are, a value is not finite, or histograms have negative
+            values.
     """
-    if not 1 <= k <= len(database):
-        raise EyechartError(f"k must be between 1 and the {len(database)} training images; got {k}.")
-    q, x, offset = _prepared(queries, database, distance)
-    copies, originals = _copies(x)
-    rows = max(1, _BLOCK_BYTES // (4 * len(x)))
-    found = []
-    for start in range(0, len(q), rows):
-        far = offset - q[start : start + rows] @ x.T
-        far[:, copies] = far[:, originals]
-        found.append(_nearest(far, k))
-    return np.concatenate(found) if found else np.empty((0, k), np.int64)
+    own = np.full(len(queries), -1) if own is None else own
+    there = len(database) - int((own >= 0).any())
+    if not 1 <= k <= there:
+        raise EyechartError(f"k must be between 1 and the {there} training images; got {k}.")
+    kind = _kind(distance, normalize)
+    if kind == HELLINGER and min(queries.min(initial=0), database.min(initial=0)) < 0:
+        raise EyechartError("hellinger is a distance of histograms, which have no negative values; use euclidean.")
+    if not np.isfinite(queries).all():
+        raise EyechartError("the queries of neighbors hold a value that is not finite.")
+    q, x = (np.ascontiguousarray(part).view(np.ndarray) for part in (queries, database))
+    index, value = nearest(kind, q, x, k, own, work)
+    return Neighbors(index, value if kind == COSINE else 1 / (np.sqrt(-2 * value) + 1e-6))
 
 
-def _prepared(
-    queries: Float32[np.ndarray, "q d"], database: Float32[np.ndarray, "n d"], distance: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
-    """Give q, x and an offset such that `offset - q @ x.T` orders the database as the distance does."""
+def _kind(distance: str, normalize: bool) -> int:
     if distance not in DISTANCES:
         raise EyechartError(f"distance must be one of {', '.join(DISTANCES)}; got {distance!r}.")
-    if distance == "cosine":
-        return unit(queries), unit(database), 0.0
-    if distance == "hellinger":
-        if min(queries.min(initial=0), database.min(initial=0)) < 0:
-            raise EyechartError("hellinger is a distance of histograms, which have no negative values; use euclidean.")
-        queries, database = np.sqrt(queries), np.sqrt(database)
-    center = database.mean(axis=0, dtype=np.float64).astype(np.float32)  # a smaller norm loses fewer digits
-    q, x = queries - center, database - center
-    return q, x, 0.5 * np.einsum("nd,nd->n", x, x)
-
-
-def _copies(x: Float32[np.ndarray, "n d"]) -> tuple[Int64[np.ndarray, " c"], Int64[np.ndarray, " c"]]:
-    """Give the rows that equal an earlier row, and the first row each of them equals.
-
-    A matrix product rounds equal rows differently depending on where they stand; without this, which of two copies
-    of an image came first would be left to chance.
-    """
-    _, position, often = np.unique(x.sum(axis=1), return_inverse=True, return_counts=True)
-    suspects = np.flatnonzero(often[position] > 1)  # equal rows have equal sums
-    content = np.ascontiguousarray(x[suspects] + np.float32(0)).view(np.dtype((np.void, 4 * x.shape[1])))  # -0 is 0
-    _, first, position = np.unique(content.ravel(), return_index=True, return_inverse=True)
-    originals = suspects[first[position]]
-    later = originals != suspects
-    return suspects[later], originals[later]
+    if distance == "hellinger" and normalize:
+        raise EyechartError("hellinger compares histograms as they are; normalize is for cosine and euclidean.")
+    euclidean = UNIT_EUCLIDEAN if normalize else EUCLIDEAN
+    return {"cosine": COSINE, "euclidean": euclidean, "hellinger": HELLINGER}[distance]
 
 
 def unit(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
@@ -77,31 +80,59 @@ def unit(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     return x / np.where(length > 0, length, 1)
 
 
-def _nearest(distance: Float32[np.ndarray, "q n"], k: int) -> Int64[np.ndarray, "q k"]:
-    bound = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
-    within = distance <= bound
-    tied = within.sum(axis=1) > k
-    index = np.empty((len(distance), k), np.int64)
-    index[~tied] = np.nonzero(within[~tied])[1].reshape(-1, k)
-    for row in np.flatnonzero(tied):  # ties at the k-th place: the stable sort prefers the earlier rows
-        candidates = np.flatnonzero(within[row])
-        index[row] = np.sort(candidates[np.argsort(distance[row, candidates], kind="stable")[:k]])
-    order = np.argsort(np.take_along_axis(distance, index, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(index, order, axis=1)
+def votes(
+    labels: Int64[np.ndarray, "q k"],
+    classes: int,
+    ks: Sequence[int],
+    *,
+    similarity: Float64[np.ndarray, "q k"] | None = None,
+    weights: str = "uniform",
+    temperature: float = 0.07,
+) -> dict[int, Int64[np.ndarray, " q"]]:
+    """Give the class with most votes among the first k neighbors, for each k; of equally many, the lower.
 
-
-def votes(labels: Int64[np.ndarray, "q k"], classes: int, ks: Sequence[int]) -> dict[int, Int64[np.ndarray, " q"]]:
-    """Give the class most frequent among the first k labels, for each k; of equally frequent ones, the lower.
+    A neighbor's vote counts 1 (uniform), its similarity (similarity), or exp(similarity / temperature) (exp: Wu et al.
+    2018, section 3.4, and DINO's evaluation; the largest exponent is subtracted, which changes no winner). A class
+    without a neighbor never wins, though the others' similarities be negative.
 
     >>> votes(np.array([[1, 0, 0]]), 2, (1, 3))
     {1: array([1]), 3: array([0])}
     """
-    rows = np.arange(len(labels))
-    counts = np.zeros((len(labels), classes), np.int32)
-    winners, done = {}, 0
-    for k in sorted(ks):
-        for column in range(done, k):
-            counts[rows, labels[:, column]] += 1
-        done = k
-        winners[k] = counts.argmax(axis=1)
-    return {k: winners[k] for k in ks}
+    strength = _strength(labels, similarity, weights, temperature)
+    winners = {k: np.empty(len(labels), np.int64) for k in ks}
+    at_once = max(1, _VOTES_BYTES // (8 * classes))
+    for start in range(0, len(labels), at_once):
+        part = slice(start, start + at_once)
+        rows, done = np.arange(len(labels[part])), 0
+        total = np.full((len(rows), classes), -np.inf)
+        for k in sorted(winners):
+            for column in range(done, k):
+                voted = rows, labels[part, column]
+                total[voted] = np.where(np.isneginf(total[voted]), 0, total[voted]) + strength[part, column]
+            done = k
+            winners[k][part] = total.argmax(axis=1)
+    return winners
+
+
+def _strength(
+    labels: Int64[np.ndarray, "q k"], similarity: Float64[np.ndarray, "q k"] | None, weights: str, temperature: float
+) -> Float64[np.ndarray, "q k"]:
+    if weights not in WEIGHTS:
+        raise EyechartError(f"votes must be one of {', '.join(WEIGHTS)}; got {weights!r}.")
+    if weights == "uniform":
+        return np.ones(labels.shape)
+    if similarity is None:
+        raise EyechartError(f"votes by {weights} need the similarities of the neighbors.")
+    if weights == "similarity":
+        return similarity
+    if not temperature > 0:
+        raise EyechartError(f"temperature must be above 0; got {temperature}.")
+    return np.exp((similarity - similarity.max(axis=1, initial=-np.inf, keepdims=True)) / temperature)
+
+
+def merged(first: Neighbors, second: Neighbors, rows: int) -> Neighbors:
+    """Give the neighbors in two databases laid end to end, the first of so many rows: as many as the first gives."""
+    index = np.concatenate([first.index, second.index + rows], axis=1)
+    similarity = np.concatenate([first.similarity, second.similarity], axis=1)
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, : first.index.shape[1]]
+    return Neighbors(np.take_along_axis(index, order, axis=1), np.take_along_axis(similarity, order, axis=1))

@@ -1,17 +1,34 @@
 """Intervals: how far a number could be off by the luck of which images were tested. All are 95 %."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Float32, Int
 
+from eyechart.metrics.calibration import BINS, Gap, reliability
 from eyechart.metrics.classification import Counts, counts
+from eyechart.metrics.names import metrics
 from eyechart.types import Measure
 
 _Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 RESAMPLES = 2000
 _AT_ONCE = 100  # resamples held in memory
+_WORTH = 4  # an image is worth at most so many coin tosses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReliabilityBin:
+    """Images of similar confidence: how sure the probe was of them, and how often it was right."""
+
+    n: int
+    confidence: float  # mean
+    accuracy: float
+    low: float  # of the accuracy
+    high: float
+    first: float  # lowest and highest confidence of the bin
+    last: float
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
@@ -20,11 +37,89 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     >>> tuple(round(bound, 4) for bound in wilson(95, 100))
     (0.8882, 0.9785)
     """
-    share, z2 = successes / n, _Z * _Z
+    return _score_interval(successes / n, float(n))
+
+
+def _score_interval(share: float, n: float) -> tuple[float, float]:
+    z2 = _Z * _Z
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     # Rounding must not put the share outside of its own interval.
     return max(0.0, min(share, float(middle - half))), min(1.0, max(share, float(middle + half)))
+
+
+def mean_interval(values: Float[np.ndarray, " n"]) -> tuple[float, float] | None:
+    """Give the interval of a mean: Student's t, corrected for skewness; None for a single value.
+
+    Losses are skewed, and Student's interval then misses the mean on one side: of 50 squared chi variables with 0.6
+    degrees of freedom it covers 92 %, of 10 80 %. Hall's transformation (Journal of the Royal Statistical Society B
+    54, 1992) removes that: 95 % and 92 % (simulated; 93 to 96 % from n = 50 on for gamma variables down to shape 0.1,
+    log-normal and normal ones).
+
+    >>> [round(bound, 3) for bound in mean_interval(np.array([0.1, 0.1, 0.2, 0.2, 0.3, 0.9]))]
+    [0.084, 1.405]
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    from scipy.special import stdtrit
+
+    middle, spread = float(values.mean()), float(values.std(ddof=1))
+    if spread == 0:
+        return middle, middle
+    skew = float((((values - middle) / values.std()) ** 3).mean())
+    z = float(stdtrit(n - 1, 0.975)) / np.sqrt(n)
+    low, high = (middle - spread * _without_skew(side, skew, n) for side in (z, -z))
+    return float(low), float(high)
+
+
+def _without_skew(t: float, skew: float, n: int) -> float:
+    """Give the s at which Hall's polynomial, s + skew s^2 / 3 + skew^2 s^3 / 27 + skew / (6 n), is t."""
+    if abs(skew) < 1e-6:  # the limit; the formula would lose its digits
+        return t - skew / (6 * n)
+    return float(3 / skew * (np.cbrt(1 + skew * (t - skew / (6 * n))) - 1))
+
+
+def area_interval(value: float, error: float, images: float) -> tuple[float, float]:
+    """Give the interval of an area (AUROC, average precision, AURC) from its standard error.
+
+    It is Wilson's, for the number of images that would give a proportion this standard error: value (1 - value) /
+    error^2, but no more than 4 times `images` (those that the area rests on), and just `images` where no image
+    disagrees with the others. A symmetric interval is far too short near 0 and 1: it covers 74 % for an AUROC of 0.99
+    from 100 images.
+
+    Simulated coverage, of the value expected for test sets of this size: AUROC 92 to 100 % (binormal scores, AUROC
+    0.5 to 0.99, n = 100 and 1,000, one image in 2 or 10 positive; 10 and 100 Gaussian classes, n = 100 to 5,000);
+    average precision 92 to 99 %, but 85 % where 100 nearly perfect classes have one image each; AURC 91 to 99 %
+    (n = 50 to 10,000). Average precision from few positive images is above that from many (100 classes, 10 images
+    each: 0.33 against 0.30 from 50 each): that is no luck of the draw, and not in the interval.
+    """
+    most = images
+    if error > 0 and 0 < value < 1:
+        most = min(value * (1 - value) / error**2, _WORTH * images)
+    return _score_interval(value, most)
+
+
+def gap_interval(gap: Gap) -> tuple[float, float]:
+    """Give the interval of a calibration error: of what the same bins would show if filled by endless images.
+
+    By luck alone no bin fits, so an error from n images is too high: where the truth is t and luck shows b, about
+    sqrt(t^2 + b^2) is seen (exact if the gaps of the bins vary as a normal variable, in proportion to their noise).
+    The low end is where this is one half-width below the value, and so 0 for probabilities that could be perfect; the
+    high end is a half-width above the value, since luck never makes it too low. A half-width is 1.96 standard errors,
+    at least what 3.84 images could change.
+
+    The bootstrap's percentiles would be worse than nothing, because resampling adds the luck a second time: for
+    calibrated probabilities they cover 0 %. Simulated coverage of these: 94 to 100 %, for ECE with n = 100 to 10,000
+    and probabilities that are calibrated, too sure or not sure enough, and for classwise ECE with 2, 10 and 100
+    classes; near 100 % where the truth is small against the noise. (Kumar et al., NeurIPS 2019, and Roelofs et al.,
+    AISTATS 2022, on the bias. Both ends are about the binned error, a lower bound of that of single probabilities:
+    Kumar et al., proposition 3.3.)
+    """
+    half = max(_Z * gap.error, _Z * _Z * gap.step)
+    below = max(0.0, gap.value - half)
+    low = np.sqrt(max(0.0, below**2 - gap.noise**2))
+    return float(min(low, gap.value)), min(1.0, gap.value + half)
 
 
 def resampled_counts(y: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], classes: int) -> Counts:
@@ -89,3 +184,49 @@ def of_counts(
         value = float(metric(once))
         measures.append(Measure(metric=name, value=value, n=len(y), low=low, high=high, facets=facets))
     return measures
+
+
+def mean(metric: str, values: Float[np.ndarray, " n"], *, facets: dict[str, Any]) -> Measure:
+    """Measure a mean over images, with the value of each image as its outcome; no interval from a single image."""
+    low, high = mean_interval(values) or (None, None)
+    least, most = metrics()[metric]["range"]
+    return Measure(
+        metric=metric,
+        value=float(values.mean()),
+        n=len(values),
+        low=None if low is None else max(least, low),
+        high=None if high is None else min(most, high),
+        facets=facets,
+        outcomes=values.astype(np.float32),
+    )
+
+
+def area(metric: str, value: float, error: float, *, images: float, n: int, facets: dict[str, Any]) -> Measure:
+    """Measure an area, with the interval of `area_interval`."""
+    low, high = area_interval(value, error, images)
+    return Measure(metric=metric, value=value, n=n, low=low, high=high, facets=facets)
+
+
+def gap(metric: str, found: Gap, *, n: int, facets: dict[str, Any]) -> Measure:
+    """Measure a calibration error, with the interval of `gap_interval`."""
+    low, high = gap_interval(found)
+    return Measure(metric=metric, value=found.value, n=n, low=low, high=high, facets=facets)
+
+
+def reliability_table(
+    confidence: Float32[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
+) -> list[ReliabilityBin]:
+    """Give the bins of the expected calibration error, least confident first, with Wilson's intervals of accuracy.
+
+    The outcomes of the measures `confidence` and `accuracy` of one set of facets are what goes in.
+
+    >>> confidence, right = np.array([0.6, 0.6, 0.9, 0.9], np.float32), np.array([True, False, True, True])
+    >>> table = reliability_table(confidence, right, bins=2)
+    >>> [(row.n, row.accuracy, round(row.low, 2), round(row.high, 2)) for row in table]
+    [(2, 0.5, 0.09, 0.91), (2, 1.0, 0.34, 1.0)]
+    """
+    found = reliability(confidence, right, bins)
+    names = ("n", "confidence", "accuracy", "first", "last")
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*(part.tolist() for part in found), strict=True)]
+    bounds = [wilson(round(row["accuracy"] * row["n"]), row["n"]) for row in rows]
+    return [ReliabilityBin(low=low, high=high, **row) for row, (low, high) in zip(rows, bounds, strict=True)]

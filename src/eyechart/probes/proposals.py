@@ -1,0 +1,213 @@
+"""Candidates of a nearest-neighbor search: products of blocks, and a bound on what their rounding can have hidden.
+
+Distances of all kinds become one inner product: with a = q - c and b = x - c, -|q - x|^2 / 2 = a.b - |a|^2 / 2 -
+|b|^2 / 2, and the two last terms are columns appended to the rows. For rows of length 1 that is their cosine - 1.
+Equal rows score 0, others less; the small numbers of near rows keep their digits.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from eyechart.errors import EyechartError
+from eyechart.probes.products import fast_float32
+
+if TYPE_CHECKING:
+    import torch
+
+COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN = range(4)
+_ROUNDING = {"fp32": 2.0**-24, "bf16": 2.0**-9}  # relative error of writing a number
+_TERMS = {"fp32": 1, "bf16": 3}  # columns that hold a float32 number to its last digit
+_BELOW_ALL = -4.0  # no score of rows of length 1 is as low
+_SAMPLE = 4096  # rows whose mean centers the others
+_GROUP = 64  # scores of which only the largest is looked at first, on a GPU
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """How a search is carried out. It changes the time and the memory that takes, and never the answer."""
+
+    device: str = "cpu"  # where products are made: cpu, cuda, ...
+    precision: str = "auto"  # of the products that propose candidates: fp32, bf16, or whichever is faster
+    queries: int = 512  # multiplied at a time ...
+    rows: int = 4096  # ... with so many rows of the database
+    chunk: int = 16384  # queries whose candidates are held at once
+    pilot: int = 512  # queries that show whether bfloat16 is exact enough
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Space:
+    """The rows that are searched, how they are compared, and where the products are made."""
+
+    kind: int  # COSINE, EUCLIDEAN, HELLINGER or UNIT_EUCLIDEAN
+    database: Float32[np.ndarray, "n d"]
+    center: "torch.Tensor"
+    work: Work
+
+    @property
+    def offset(self) -> float:
+        """What a similarity has and a score has not."""
+        return 1.0 if self.kind == COSINE else 0.0
+
+
+class Side(NamedTuple):
+    """Rows ready for the product, and what is known of their rounding."""
+
+    rows: "torch.Tensor"  # [n, d + a few]
+    length: np.ndarray  # of the centered rows
+    lost: np.ndarray  # length of what rounding took from them
+    error: np.ndarray  # of the columns that were appended
+    void: np.ndarray  # rows of zeros where only angles count: no product says how near they are
+
+
+class Proposals(NamedTuple):
+    """For each query the rows that could be nearest. No other row scores more than `reach`."""
+
+    rows: np.ndarray  # int64 [q, m]
+    reach: np.ndarray  # float64 [q]
+    void: np.ndarray  # int64: rows of zeros, which may come on top of these
+
+
+def space(kind: int, database: Float32[np.ndarray, "n d"], work: Work) -> Space:
+    """Give a space, centered on the mean of a sample. Any point would do; one in the middle loses the fewest digits."""
+    sample, _ = _prepared(kind, database[:: max(1, len(database) // _SAMPLE)], work.device)
+    center = sample.double().mean(dim=0).float().nan_to_num(0.0, 0.0, 0.0)
+    return Space(kind=kind, database=database, center=center, work=work)
+
+
+def propose(where: Space, queries: Float32[np.ndarray, "q d"], m: int, precision: str) -> Proposals:
+    """Give the m rows with the highest scores for each query, as a product in fp32 or bf16 sees it."""
+    keep = _keep_on_cpu if where.work.device == "cpu" else _keep_on_device
+    one, state, bounds, void = side(where, queries, precision, query=True), None, [], []
+    for first, block in blocks(where, precision):
+        bounds.append((block.length.max(), block.lost.max(), block.error.max()))
+        void.extend(first + np.flatnonzero(block.void)[:m])
+        state = keep(where.work.queries, one.rows, block.rows, first, m, state)
+    assert state is not None  # a database has rows
+    values, index = state
+    worst = values.min(axis=1).astype(np.float64)
+    written = 2 * _ROUNDING["bf16"] * np.abs(worst) if precision == "bf16" else 0.0  # a bf16 product is bf16 itself
+    length, lost, error = np.max(bounds, axis=0)
+    hidden = slack(one, length, lost, error, where.database.shape[1])
+    return Proposals(index.astype(np.int64), worst + written + hidden + where.offset, np.array(void[:m], np.int64))
+
+
+def slack(one: Side, length: float, lost: float, error: float, d: int) -> np.ndarray:
+    """Give how far a computed score can be from the exact one, for each query against rows with such bounds.
+
+    The product of rounded rows differs by |lost q| |x| + |q| |lost x|, and each of its sums in float32 by at most d
+    units of the last place of the sum of sizes (Higham 2002, section 3.1), whatever the order.
+    """
+    return one.lost * length + one.length * lost + _sums(d) * one.length * length + one.error + error
+
+
+def _sums(d: int) -> float:
+    """The relative error of summing d products, counted twice to cover the lengths, which are computed as well."""
+    return 2 * (d + 32) * _ROUNDING["fp32"]
+
+
+def blocks(where: Space, precision: str) -> Iterator[tuple[int, Side]]:
+    """Give the database piece by piece, ready for the product, with the number of each piece's first row."""
+    for first in range(0, len(where.database), where.work.rows):
+        block = side(where, where.database[first : first + where.work.rows], precision, query=False)
+        if not np.isfinite(block.length).all():
+            row = first + int(np.flatnonzero(~np.isfinite(block.length))[0])
+            raise EyechartError(f"row {row} of the database of neighbors holds a value that is not finite.")
+        yield first, block
+
+
+def side(where: Space, raw: np.ndarray, precision: str, *, query: bool) -> Side:
+    """Center rows, round them, and append the columns that make a product with the other side the score."""
+    import torch
+
+    x, norm = _prepared(where.kind, raw, where.work.device)
+    centered = x - where.center
+    length = torch.linalg.vector_norm(centered, dim=1)
+    ready = centered if precision == "fp32" else centered.bfloat16()
+    bias = -0.5 * length * length
+    void = torch.logical_and(norm == 0, torch.tensor(where.kind == COSINE))
+    terms = _split(torch.where(void, _BELOW_ALL, bias), ready.dtype, _TERMS[precision])
+    ones = torch.ones_like(terms)
+    rows = torch.cat([ready, terms, ones] if query else [ready, ones, terms], dim=1)
+    before = length if where.kind == EUCLIDEAN else norm + torch.linalg.vector_norm(where.center)
+    made = 4 * _ROUNDING["fp32"] * before  # by scaling, rooting and centering
+    lost = torch.linalg.vector_norm(ready - centered, dim=1) + made
+    error = length * made + _sums(len(where.center)) * bias.abs()
+    bounds = 1.001 * torch.stack([length + lost, lost, error]).double().cpu().numpy()  # they are rounded, too
+    return Side(rows, bounds[0], bounds[1], bounds[2], void.cpu().numpy())
+
+
+def _split(values: "torch.Tensor", dtype: "torch.dtype", terms: int) -> "torch.Tensor":
+    """Write numbers as sums of less exact ones."""
+    import torch
+
+    parts = []
+    for _ in range(terms):
+        parts.append(values.to(dtype))
+        values = values - parts[-1].float()
+    return torch.stack(parts, dim=1)
+
+
+def _prepared(kind: int, raw: np.ndarray, device: str) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Give the rows whose distances are compared, and their lengths."""
+    import torch
+
+    from eyechart.probes.kernels import lengths
+
+    x = torch.from_numpy(np.array(raw)).to(device)  # a copy: what is memory-mapped may not be written to
+    if kind == HELLINGER:
+        return x.sqrt_(), torch.linalg.vector_norm(x, dim=1)
+    norm = torch.from_numpy(lengths(raw)).to(device)
+    if kind in (COSINE, UNIT_EUCLIDEAN):
+        return x.div_(torch.where(norm > 0, norm, 1.0)[:, None]), (norm > 0).float()
+    return x, norm
+
+
+_State = tuple[np.ndarray, np.ndarray]  # values [q, m] and index [q, m] of the rows kept so far
+
+
+def _keep_on_cpu(
+    at_once: int, queries: "torch.Tensor", rows: "torch.Tensor", first: int, m: int, state: _State | None
+) -> _State:
+    import torch
+
+    from eyechart.probes.kernels import keep_largest
+
+    values, index = state or (np.full((len(queries), m), -np.inf, np.float32), np.full((len(queries), m), -1, np.int32))
+    product = torch.empty((at_once, len(rows)), dtype=rows.dtype)
+    scores = product if rows.dtype == torch.float32 else torch.empty((at_once, len(rows)))
+    for start in range(0, len(queries), at_once):
+        some = queries[start : start + at_once]
+        with fast_float32():
+            torch.mm(some, rows.T, out=product[: len(some)])
+        if scores is not product:
+            scores.copy_(product)
+        part = slice(start, start + at_once)
+        keep_largest(scores[: len(some)].numpy(), first, values[part], index[part])
+    return values, index
+
+
+def _keep_on_device(
+    at_once: int, queries: "torch.Tensor", rows: "torch.Tensor", first: int, m: int, state: _State | None
+) -> _State:
+    """The same with torch alone: the largest of each group of scores says which groups are worth sorting."""
+    import torch
+
+    values, index = state or (np.full((len(queries), m), -np.inf, np.float32), np.full((len(queries), m), -1, np.int32))
+    short = -len(rows) % _GROUP
+    for start in range(0, len(queries), at_once):
+        part = slice(start, start + at_once)
+        with fast_float32():
+            scores = (queries[part] @ rows.T).float()
+        scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf).unflatten(1, (-1, _GROUP))
+        groups = scores.amax(dim=2).topk(min(m, scores.shape[1]), dim=1).indices
+        best = scores.gather(1, groups[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
+        columns = (first + groups[:, :, None] * _GROUP + torch.arange(_GROUP, device=groups.device)).flatten(1)
+        both = torch.cat([torch.from_numpy(values[part]).to(best.device), best], dim=1)
+        names = torch.cat([torch.from_numpy(index[part]).to(best.device), columns.int()], dim=1)
+        largest, where = both.topk(m, dim=1)
+        values[part], index[part] = largest.cpu().numpy(), names.gather(1, where).cpu().numpy()
+    return values, index
