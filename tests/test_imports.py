@@ -20,11 +20,11 @@ LAYERS = (
     ("case",),
     ("training",),
     ("datasets", "encoders", "tasks"),
-    ("study", "catalog", "exports"),
+    ("study", "catalog", "exports", "costs", "embedder"),
     ("plan",),
     ("runs", "show"),
     ("estimate", "verification", "conformance"),
-    ("examination",),
+    ("examination", "hygiene"),
     ("cli",),
     ("__init__", "__main__"),
 )

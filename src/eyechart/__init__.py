@@ -12,10 +12,14 @@ _WHERE = {
     "run": "eyechart.runs",
     "dry_run": "eyechart.estimate",
     "table": "eyechart.results.table",
+    "compare": "eyechart.results.compare",
     "report": "eyechart.show.report",
     "listing": "eyechart.catalog",
     "describe": "eyechart.catalog",
     "embed": "eyechart.exports",
+    "cost": "eyechart.costs",
+    "audit": "eyechart.hygiene.auditing",
+    "Embedder": "eyechart.embedder",
     "verify": "eyechart.verification",
     "doctor": "eyechart.examination",
     "Results": "eyechart.runs",
@@ -40,12 +44,16 @@ if TYPE_CHECKING:
     from eyechart.case import Case as Case
     from eyechart.catalog import describe as describe
     from eyechart.catalog import listing as listing
+    from eyechart.costs import cost as cost
+    from eyechart.embedder import Embedder as Embedder
     from eyechart.errors import EyechartError as EyechartError
     from eyechart.estimate import dry_run as dry_run
     from eyechart.examination import doctor as doctor
     from eyechart.exports import embed as embed
+    from eyechart.hygiene.auditing import audit as audit
     from eyechart.images.views import from_arrays as from_arrays
     from eyechart.images.views import from_files as from_files
+    from eyechart.results.compare import compare as compare
     from eyechart.results.table import table as table
     from eyechart.runs import Results as Results
     from eyechart.runs import run as run

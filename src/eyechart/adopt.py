@@ -66,7 +66,8 @@ def _task(what: Callable[..., Any]) -> Bound:
         if p.default is p.empty and p.name not in given:
             raise EyechartError(f"{name}: option {p.name} has no default; set it with functools.partial.")
     described = Function(name, inspect.getdoc(function) or "", "Measure", None, False, False, options, source)
-    constants = {"HEADLINE": getattr(inspect.getmodule(function), "HEADLINE", {})}
+    module = inspect.getmodule(function)
+    constants = {"HEADLINE": getattr(module, "HEADLINE", {}), "MACHINE": getattr(module, "MACHINE", False)}
     entry = Entry("tasks", name, "", Path(), described, constants, digest(source), function)
     return Bound(entry, None, {option.name: given.get(option.name, option.default) for option in options})
 

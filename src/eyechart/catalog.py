@@ -5,6 +5,7 @@ Nothing heavy is imported for a list; showing an encoder builds it when its tran
 
 import dataclasses
 import difflib
+import math
 from typing import Any, Literal
 
 from eyechart import settings, study
@@ -28,12 +29,18 @@ def listing(kind: str, **flags: Any) -> list[dict[str, Any]]:
             case "studies":
                 return [{"name": name, "about": study.read_study(name).about} for name in study.names()]
             case "metrics":
-                return [{"name": name, **described} for name, described in metrics().items()]
+                return [_metric(name) for name in metrics()]
             case "encoders":
                 cards = [{"name": name, "about": _card_line(card)} for name, card in aliases().items()]
                 return _entry_rows("encoders") + cards
             case other:
                 return _entry_rows(other)
+
+
+def _metric(name: str) -> dict[str, Any]:
+    described = metrics()[name]
+    bounds = [bound if math.isfinite(bound) else None for bound in described["range"]]  # JSON has no infinity
+    return {"name": name, **described, "range": bounds}
 
 
 def _kind(kind: str) -> Any:
@@ -82,7 +89,7 @@ def describe(kind: str, name: str, **flags: Any) -> dict[str, Any]:
             case "metrics":
                 if name not in metrics():
                     raise EyechartError(f"no metric is called {name!r}; there are {', '.join(metrics())}.")
-                return {"name": name, **metrics()[name]}
+                return _metric(name)
             case "encoders":
                 return _plugin(bind("encoders", name)) | _encoder(bind("encoders", name))
             case "datasets":

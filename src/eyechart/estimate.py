@@ -11,13 +11,12 @@ import numpy as np
 
 from eyechart import settings
 from eyechart.embedding import fill
+from eyechart.embedding.derived import leaves
 from eyechart.embedding.embed import stored_already
-from eyechart.embedding.loading import load_encoder
 from eyechart.errors import EyechartError
 from eyechart.files import read_json
 from eyechart.images.reading import Unreadable
 from eyechart.plan import Cell, Plan, make_plan
-from eyechart.registry import bind
 from eyechart.results import records
 from eyechart.runs import QUICK, folder_of
 from eyechart.types import Dataset, Derived, Encoder, Images
@@ -82,7 +81,7 @@ def forecast(plan: Plan, out: Path, *, redo: bool = False) -> Iterator[Forecast]
 
 def _to_embed(cell: Cell, encoder: Encoder | Derived, data: Dataset, counted: set[tuple[str, str]]) -> Forecast:
     images, seconds = 0, 0.0
-    for part in _parts(encoder):
+    for part in leaves(encoder):
         for unit in _units(data).values():
             if (part.key, unit.pixels_key) in counted or stored_already(part, unit):
                 continue
@@ -90,12 +89,6 @@ def _to_embed(cell: Cell, encoder: Encoder | Derived, data: Dataset, counted: se
             images += len(unit)
             seconds += len(unit) / _rate(part, unit)
     return Forecast(str(cell), "to embed" if images else "ready", images, seconds)
-
-
-def _parts(encoder: Encoder | Derived) -> list[Encoder]:
-    if isinstance(encoder, Encoder):
-        return [encoder]
-    return [leaf for part in encoder.parts for leaf in _parts(load_encoder(bind("encoders", part)))]
 
 
 def _units(data: Dataset) -> dict[str, Images]:

@@ -8,6 +8,7 @@ from typing import Any
 from eyechart import adopt
 from eyechart.embedding.devices import precision
 from eyechart.embedding.loading import identity, load_encoder
+from eyechart.embedding.machine import machine as machine_here
 from eyechart.errors import EyechartError
 from eyechart.images.splits import limited
 from eyechart.registry import Bound, Kind, aliases, bind
@@ -65,15 +66,16 @@ class Plan:
             self.opened[spec] = _opened(bind("datasets", spec), self.limit)
         return {spec: self.opened[spec] for spec in specs}
 
-    def record_id(self, cell: Cell) -> str:
-        """Give the identity of a cell's result."""
+    def record_id(self, cell: Cell, machine: Mapping[str, Any] | None = None) -> str:
+        """Give the identity of a cell's result. `machine` stands in for this one where the task's numbers are of it."""
         encoder = self.encoder(cell.encoder)
         opened = self.others(cell.task)
         others = {
             name: [split_keys(opened[spec]) for spec in specs] for name, specs in cell.task.nested("datasets").items()
         }
         keys = split_keys(self.data[cell.data.text])
-        return records.record_id(encoder.key, keys, others, identity(cell.task, "DataSpec"), cell.seed)
+        machine = (machine or machine_here()) if of_machine(cell.task) else None
+        return records.record_id(encoder.key, keys, others, identity(cell.task, "DataSpec"), cell.seed, machine)
 
 
 def split_keys(data: Dataset) -> dict[str, str]:
@@ -123,6 +125,11 @@ def draws(task: Bound) -> bool:
     given = task.entry.value is not None
     text = task.entry.function.source if given else task.entry.path.read_text(encoding="utf-8")
     return "case.rng(" in text or "case.seed" in text
+
+
+def of_machine(task: Bound) -> bool:
+    """Say whether a task measures the machine too: whether its file states MACHINE = True."""
+    return bool(task.entry.constants.get("MACHINE", False))
 
 
 def _opened(bound: Bound, limit: int | None) -> Dataset:

@@ -14,10 +14,12 @@ from eyechart import settings
 from eyechart.case import Case
 from eyechart.embedding.devices import device, precision
 from eyechart.embedding.loading import identity as spec_identity
+from eyechart.embedding.machine import machine
 from eyechart.errors import DiskFull, EyechartError, Unavailable
 from eyechart.files import check_writable, digest, write_json
-from eyechart.plan import Cell, Plan, announce, make_plan, split_keys
+from eyechart.plan import Cell, Plan, announce, make_plan, of_machine, split_keys
 from eyechart.results import records
+from eyechart.results.compare import Comparison, comparison
 from eyechart.results.leaderboard import Leaderboard, headline, leaderboards
 from eyechart.results.table import frame
 from eyechart.types import Derived, Encoder, Measure, Record
@@ -52,6 +54,12 @@ class Results:
     def table(self, *, aggregate: bool = False) -> "pandas.DataFrame":
         """Give the tidy rows of every measure."""
         return frame(self.records, aggregate=aggregate)
+
+    def compare(self, metric: str | None = None, *, where: str | None = None) -> Comparison:
+        """Say which encoder is really better and which to use (see `eyechart.compare`)."""
+        here = {record.id for record in self.records}
+        found = [record for record in records.read_all(self.out) if record.id in here]
+        return comparison(found, dict.fromkeys(here, self.out), metric, where=where)
 
     def leaderboards(self) -> list[Leaderboard]:
         """Give one leaderboard for each data set."""
@@ -192,10 +200,11 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
         label=f"{cell.encoder.label} on {cell.data.label}",
         others=plan.others(cell.task),
     )
+    here = {"machine": machine()} if of_machine(cell.task) else {}
     measures: list[Measure] = list(cell.task.entry.load()(case, **cell.task.options))
     return Record(
         id=identity,
-        keys={"encoder": encoder.key, "data": split_keys(data)},
+        keys={"encoder": encoder.key, "data": split_keys(data), **here},
         encoder=cell.encoder.label,
         data=cell.data.label,
         task=cell.task.label,

@@ -115,6 +115,11 @@ class Encoder:
     loaded: str = ""  # what was loaded, from where, for people
     module: Any = None  # the torch network, where there is one
     key: str = ""  # filled in when it is loaded from a spec
+    build: "Callable[[], Encoder] | None" = None  # of one whose network waits for its first use: gives it built
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Encoder":
+        """Give itself: a value needs no copy, and scikit-learn's clones would each copy a network."""
+        return self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +186,7 @@ class Record:
     """The outcome of one task on one encoder and one data set: everything shown is computed from these."""
 
     id: str
-    keys: Mapping[str, Any]  # {"encoder": key, "data": {split: key}}
+    keys: Mapping[str, Any]  # {"encoder": key, "data": {split: key}}, and of costs "machine"
     encoder: str  # specs are labels for people ...
     data: str
     task: str

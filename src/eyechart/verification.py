@@ -10,6 +10,7 @@ import numpy as np
 
 from eyechart import settings
 from eyechart.errors import EyechartError
+from eyechart.metrics.names import metrics
 from eyechart.plan import Plan, make_plan
 from eyechart.results import records
 from eyechart.runs import compute
@@ -84,17 +85,24 @@ def _again(record: Record) -> Record:
     with settings.using(precision=record.made["precision"]):
         seeds = [] if record.seed is None else [record.seed]
         plan: Plan = make_plan(None, [bound["encoder"]], [bound["data"]], [bound["task"]], seeds, bound["limit"])
-        return compute(plan, plan.cells[0], plan.record_id(plan.cells[0]))
+        identity = plan.record_id(plan.cells[0], record.keys.get("machine"))  # as if this were the machine it is of
+        return compute(plan, plan.cells[0], identity)
 
 
 def _moved(before: Record, after: Record) -> list[str]:
-    if len(before.measures) != len(after.measures):
-        return [f"{len(before.measures)} measures became {len(after.measures)}"]
+    stored, again = ([m for m in record.measures if _repeats(m.metric)] for record in (before, after))
+    if len(stored) != len(again):
+        return [f"{len(stored)} measures became {len(again)}"]
     return [
         f"{old.metric} {_facets(old.facets)}: {old.value:.6f} became {new.value:.6f}"
-        for old, new in zip(before.measures, after.measures, strict=True)
+        for old, new in zip(stored, again, strict=True)
         if (old.metric, dict(old.facets)) != (new.metric, dict(new.facets)) or abs(old.value - new.value) > 1e-9
     ]
+
+
+def _repeats(metric: str) -> bool:
+    """Say whether a number must come out the same again: times and memory never do."""
+    return metrics().get(metric, {}).get("repeats", True)
 
 
 def _moved_predictions(out: Path, before: Record, after: Record) -> list[str]:

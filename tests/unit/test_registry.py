@@ -40,8 +40,11 @@ def test_the_check_for_heavy_libraries_can_fail():
 
 def test_every_default_is_filled_in():
     bound = bind("tasks", "knn(k=7)")
-    assert bound.options == {"k": (7,), "distance": "default", "version": 1}
-    assert bound.text == 'knn(k=(7,), distance="default", version=1)'
+    assert (bound.options["k"], bound.options["distance"], bound.options["version"]) == ((7,), "default", 1)
+    assert bound.text == (
+        'knn(k=(7,), votes="uniform", temperature=0.07, distance="default", normalize=False, database="train", '
+        "leave_one_out=False, version=1)"
+    )
     assert bound.label == "knn(k=(7,))"
 
 
@@ -85,7 +88,7 @@ def test_a_name_of_timm_is_answered_with_its_spec(text, near):
 
 
 def test_a_misspelt_option_is_answered_with_the_nearest_and_all_there_are():
-    with refuses("knn has no option 'distanse'", "Did you mean distance?", "k, distance, version"):
+    with refuses("knn has no option 'distanse'", "Did you mean distance?", "k, votes, temperature, distance"):
         bind("tasks", 'knn(distanse="cosine")')
 
 

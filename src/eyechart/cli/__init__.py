@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eyechart.cli import reading, running, upkeep
+from eyechart.cli import auditing, reading, running, upkeep
 from eyechart.errors import EyechartError
 
 app = typer.Typer(
@@ -15,7 +15,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cache = typer.Typer(help="Look after stored embeddings.", rich_markup_mode=None)
-for command in (running.run, reading.table, reading.report, reading.show, running.embed, upkeep.verify, upkeep.doctor):
+for command in (
+    running.run,
+    reading.table,
+    reading.compare,
+    reading.report,
+    reading.show,
+    running.embed,
+    running.cost,
+    auditing.audit,
+    upkeep.verify,
+    upkeep.doctor,
+):
     app.command()(command)
 app.command("list")(reading.list_names)
 for name, command in (("ls", upkeep.cache_ls), ("gc", upkeep.cache_gc), ("verify", upkeep.cache_verify)):

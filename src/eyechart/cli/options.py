@@ -1,5 +1,8 @@
 """Flags that several commands share."""
 
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +11,7 @@ import typer
 Encoders = Annotated[
     list[str], typer.Option("--encoder", metavar="SPEC", help="An encoder's spec; replaces the study's. Repeatable.")
 ]
+Candidates = Annotated[list[str], typer.Option("--encoder", metavar="SPEC", help="An encoder's spec. Repeatable.")]
 Data = Annotated[
     list[str],
     typer.Option("--data", metavar="SPEC", help="A data set's spec or a folder; replaces the study's. Repeatable."),
@@ -34,6 +38,40 @@ Precision = Annotated[str | None, typer.Option("--precision", metavar="NAME", he
 Batch = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images in a forward pass.")]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Decoding threads.")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many images of each split.")]
+
+
+_SETTINGS = {
+    "precision": Precision,
+    "device": Device,
+    "batch_size": Batch,
+    "workers": Workers,
+    "data_dir": DataDir,
+    "cache_dir": Cache,
+    "plugin": Plugins,
+}
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags for settings in the place of its parameter `flags`, which gets those that were given."""
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> None:
+        chosen = {name: values.pop(name) for name in _SETTINGS}
+        chosen["plugins"] = chosen.pop("plugin")
+        command(**values, flags=given(**chosen))
+
+    vars(wrapped)["__signature__"] = inspect.Signature(list(_parameters(command)))
+    return wrapped
+
+
+def _parameters(command: Callable[..., None]) -> Iterator[inspect.Parameter]:
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name != "flags":
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            continue
+        for name, kind in _SETTINGS.items():
+            default = [] if kind is Plugins else None
+            yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def given(**flags: Any) -> dict[str, Any]:

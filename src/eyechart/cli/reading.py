@@ -1,4 +1,4 @@
-"""Commands that show what there is: table, report, list, show."""
+"""Commands that show what there is: table, compare, report, list, show."""
 
 import json
 from pathlib import Path
@@ -43,6 +43,32 @@ def report(
     from eyechart.show.report import report as write_report
 
     typer.echo(write_report(run_folders(outs), file=file))
+
+
+def compare(
+    outs: Outs = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="M", help="Compare by this; by default each task's headline.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", metavar="TEXT", help='What the pick must meet, as in "latency_ms<20 and gmacs<5".'),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is really better: paired differences, tie groups, a pick.
+
+    Encoders are ranked and picked on val alone; test says which differences are more than luck.
+    """
+    from eyechart.results.compare import compare as compared
+
+    comparison = compared(run_folders(outs), metric, where=where)
+    if as_json:
+        typer.echo(json.dumps(comparison.as_dict(), indent=1, allow_nan=False))
+    else:
+        from eyechart.show.comparing import print_comparison
+
+        print_comparison(comparison)
 
 
 def list_names(

@@ -1,4 +1,4 @@
-"""Commands that compute: run, embed."""
+"""Commands that compute: run, embed, cost."""
 
 import json
 from pathlib import Path
@@ -6,24 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from eyechart.cli.options import (
-    Batch,
-    Cache,
-    Data,
-    DataDir,
-    Device,
-    Encoders,
-    Json,
-    Limit,
-    Plugins,
-    Precision,
-    Seeds,
-    Tasks,
-    Workers,
-    given,
-)
+from eyechart.cli.options import Candidates, Data, Encoders, Json, Limit, Seeds, Tasks, with_settings
 
 
+@with_settings
 def run(
     study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study's name or a TOML file.")] = None,
     encoder: Encoders = [],  # noqa: B006, typer copies it
@@ -37,13 +23,8 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="200 images of each split, to see that all works.")] = False,
     limit: Limit = None,
     redo: Annotated[bool, typer.Option("--redo", help="Compute cells again that are done.")] = False,
-    precision: Precision = None,
-    device: Device = None,
-    batch_size: Batch = None,
-    workers: Workers = None,
-    data_dir: DataDir = None,
-    cache_dir: Cache = None,
-    plugin: Plugins = [],  # noqa: B006
+    *,
+    flags: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """Run a study, or what is not done of it yet.
@@ -53,15 +34,6 @@ def run(
     """
     from eyechart import runs
 
-    flags = given(
-        precision=precision,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        plugins=plugin,
-    )
     asked: dict[str, Any] = {"encoder": encoder, "data": data, "task": task, "seed": seed, "out": out}
     if dry_run:
         from eyechart.estimate import dry_run as forecast
@@ -130,6 +102,7 @@ def _print_failures(failures: Any) -> None:
         typer.echo(f"error: {cells[0]}{more}: {' '.join(reason.split())}", err=True)
 
 
+@with_settings
 def embed(
     encoder: Annotated[str, typer.Option("--encoder", metavar="SPEC", help="An encoder's spec.")],
     data: Annotated[str, typer.Option("--data", metavar="SPEC", help="A data set's spec or a folder.")],
@@ -137,13 +110,8 @@ def embed(
         Path | None, typer.Option("--out", metavar="DIR", help="A folder for x.npy, ids.txt, labels.txt.")
     ] = None,
     limit: Limit = None,
-    precision: Precision = None,
-    device: Device = None,
-    batch_size: Batch = None,
-    workers: Workers = None,
-    data_dir: DataDir = None,
-    cache_dir: Cache = None,
-    plugin: Plugins = [],  # noqa: B006
+    *,
+    flags: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """Embed a data set.
@@ -152,15 +120,6 @@ def embed(
     """
     from eyechart.exports import embed as embed_data
 
-    flags = given(
-        precision=precision,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        plugins=plugin,
-    )
     embedded = embed_data(encoder, data, out=out, limit=limit, **flags)
     rows = [
         {"split": split, "images": len(z), "dim": z.x.shape[1], "left_out": len(z.left_out)}
@@ -173,3 +132,76 @@ def embed(
 
         print_rows(rows)
         typer.echo(f"written to {out}" if out else "stored in the cache; --out DIR writes a copy")
+
+
+@with_settings
+def cost(
+    encoder: Candidates,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="SPEC", help="Images to time with; by default generated ones.")
+    ] = None,
+    *,
+    flags: dict[str, Any],
+    as_json: Json = False,
+) -> None:
+    """Measure what encoders cost on this machine.
+
+    Parameters, GMACs, images per second, latency, memory, bytes per embedding, and what k-NN, nearest centroid and
+    a linear head add. No result is kept: in a run, the task cost measures the same and keeps it.
+    """
+    from eyechart.costs import cost as measure
+
+    measured = measure(encoder, data=data, **flags)
+    if as_json:
+        typer.echo(json.dumps([_cost_as_dict(one) for one in measured], indent=1))
+    else:
+        _print_costs([one for one in measured if not one.reason])
+    for one in measured:
+        for line in one.notes:
+            typer.echo(f"{one.encoder}: {line}", err=True)
+    failures = [one for one in measured if one.reason]
+    for one in failures:
+        typer.echo(f"error: {one.encoder}: {' '.join(one.reason.split())}", err=True)
+    if failures:
+        raise typer.Exit(2 if len(failures) == len(measured) else 1)
+
+
+def _cost_as_dict(one: Any) -> dict[str, Any]:
+    shown = ("metric", "value", "low", "high", "n")
+    measures = [{name: getattr(m, name) for name in shown} | {"facets": dict(m.facets)} for m in one.measures]
+    said = {"notes": list(one.notes), "reason": one.reason, "machine": dict(one.machine)}
+    return {"encoder": one.encoder, "measures": measures, **said}
+
+
+_COLUMNS: dict[str, tuple[str, dict[str, str | int], float]] = {  # what is printed: metric, facets, divided by
+    "M parameters": ("parameters", {}, 1e6),
+    "GMACs": ("gmacs", {}, 1.0),
+    "images/s": ("images_per_second", {"part": "forward"}, 1.0),
+    "... with decoding": ("images_per_second", {"part": "total"}, 1.0),
+    "latency, ms": ("latency_ms", {"part": "forward"}, 1.0),
+    "memory, MB": ("peak_memory_bytes", {}, 1e6),
+    "bytes/embedding": ("bytes_per_embedding", {}, 1.0),
+    "k-NN, ms": ("latency_ms", {"head": "knn"}, 1.0),
+    "centroid, ms": ("latency_ms", {"head": "centroid"}, 1.0),
+    "linear, ms": ("latency_ms", {"head": "linear"}, 1.0),
+}
+
+
+def _print_costs(measured: list[Any]) -> None:
+    from eyechart.embedding.machine import in_words
+    from eyechart.show.terminal import print_rows, short
+
+    if not measured:
+        return
+    rows = []
+    for one in measured:
+        values = {title: (one.value(metric, **facets), by) for title, (metric, facets, by) in _COLUMNS.items()}
+        shown = {title: "-" if value is None else short(value / by) for title, (value, by) in values.items()}
+        rows.append({"encoder": one.encoder, **shown})
+    print_rows(rows)
+    here = measured[0].machine
+    stored = next((m.facets["stored"] for one in measured for m in one.measures if "stored" in m.facets), 0)
+    typer.echo(
+        f"on {in_words(here)}; medians; speeds in batches of {here['batch_size']}, latencies of one image; k-NN among "
+        f"{stored:,} stored images"
+    )

@@ -31,6 +31,14 @@ def embed_any(encoder: Encoder | Derived, images: Images, train: Callable[[], Im
     return dataclasses.replace(parts[0], x=x)
 
 
+def leaves(encoder: Encoder | Derived) -> list[Encoder]:
+    """Give the encoders that compute something, each once: of a derived one its parts, theirs, and so on."""
+    if isinstance(encoder, Encoder):
+        return [encoder]
+    found = [leaf for part in encoder.parts for leaf in leaves(load_encoder(bind("encoders", part)))]
+    return list({leaf.key: leaf for leaf in found}.values())
+
+
 def _parts(encoder: Derived, images: Images, train: Callable[[], Images], what: str) -> list[Embeddings]:
     """Embed with every part, and keep the images that all of them could read."""
     encoders = [load_encoder(bind("encoders", part)) for part in encoder.parts]

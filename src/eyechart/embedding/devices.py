@@ -7,6 +7,7 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from eyechart import settings
 from eyechart.errors import EyechartError
@@ -14,6 +15,7 @@ from eyechart.files import digest, read_json, write_json
 
 log = logging.getLogger("eyechart")
 _NVIDIA = Path("/proc/driver/nvidia")
+_ASKED = 2  # raised when torch is asked for more, so that older answers are not read
 
 
 def device() -> str:
@@ -43,10 +45,25 @@ def precision() -> str:
     return "bf16" if on_gpu and _there(str(settings.active().cache_dir))["bf16"] else "fp32"
 
 
+def batch_size() -> int:
+    """Give the images in a forward pass: what was asked for, else 32 on a CPU and 256 on a GPU."""
+    return settings.active().batch_size or (32 if device() == "cpu" else 256)
+
+
+def gpu() -> dict[str, Any] | None:
+    """Give name and memory in bytes (where that is known) of the GPU in force; None where the CPU computes."""
+    kind, _, number = device().partition(":")
+    if kind == "cpu":
+        return None
+    listed = _there(str(settings.active().cache_dir))["gpus"] if kind == "cuda" else []
+    position = int(number or 0)
+    return listed[position] if position < len(listed) else {"name": kind, "memory": None}
+
+
 @functools.lru_cache(maxsize=8)
 def _there(cache: str) -> dict:
     if not _may_have_gpu():
-        return {"best": "cpu", "kinds": ["cpu"], "bf16": False}
+        return {"best": "cpu", "kinds": ["cpu"], "bf16": False, "gpus": []}
     memo = Path(cache) / "devices" / f"{_machine()[:16]}.json"
     if memo.exists():
         return read_json(memo)
@@ -64,7 +81,7 @@ def _machine() -> str:
     told = [path.read_text() for path in sorted(_NVIDIA.glob("gpus/*/information"))]
     names = [line for text in told for line in text.splitlines() if line.startswith("Model")]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return digest(version("torch"), drivers, visible, sys.platform, platform.node(), names)
+    return digest(_ASKED, version("torch"), drivers, visible, sys.platform, platform.node(), names)
 
 
 def _may_have_gpu() -> bool:
@@ -76,4 +93,10 @@ def _ask_torch() -> dict:
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     kinds = ["cuda"] * cuda + ["mps"] * mps + ["cpu"]
-    return {"best": kinds[0], "kinds": kinds, "bf16": bool(cuda and torch.cuda.is_bf16_supported())}
+    found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count() if cuda else 0)]
+    return {
+        "best": kinds[0],
+        "kinds": kinds,
+        "bf16": bool(cuda and torch.cuda.is_bf16_supported()),
+        "gpus": [{"name": one.name, "memory": one.total_memory} for one in found],
+    }

@@ -7,6 +7,7 @@ from jaxtyping import Float32
 
 from eyechart import settings
 from eyechart.embedding import store
+from eyechart.embedding.contents import remember
 from eyechart.embedding.fill import check_features, fill
 from eyechart.embedding.store import Slot, Stored
 from eyechart.errors import EyechartError
@@ -28,14 +29,21 @@ def embed_views(encoder: Encoder, views: Sequence[Images], *, what: str = "") ->
     """Give the embeddings of several views of the same images, each picture decoded once for all of them."""
     if encoder.lookup is not None:
         return [_looked_up(encoder, encoder.lookup, view) for view in views]
-    units = {unit.pixels_key: unit for unit in map(_unit, views)}  # equal views are computed once
+    complete(encoder, list(map(_unit, views)), what=what)
+    return [_joined(view, _stored(encoder, _unit(view)), what) for view in views]
+
+
+def complete(encoder: Encoder, units: Sequence[Images], *, what: str = "") -> None:
+    """Compute and store what the store lacks of some sets, equal ones once, and list what they hold."""
+    wanted = {unit.pixels_key: unit for unit in units}.values()
     missing: dict[int, list[Images]] = {}
-    for unit in units.values():
+    for unit in wanted:
         if store.read(_slot(encoder, unit)) is None:
             missing.setdefault(id(_origin(unit)), []).append(unit)
     for together in missing.values():
         fill(encoder, _origin(together[0]), [(unit, _slot(encoder, unit)) for unit in together], what)
-    return [_joined(view, _stored(encoder, _unit(view)), what) for view in views]
+    for unit in wanted:
+        remember(unit)
 
 
 def stored_already(encoder: Encoder, images: Images) -> bool:

@@ -15,6 +15,7 @@ from jaxtyping import Float32
 
 from eyechart import settings
 from eyechart.embedding import store, transform
+from eyechart.embedding.devices import batch_size as usual_batch_size
 from eyechart.embedding.devices import device
 from eyechart.embedding.store import Slot
 from eyechart.errors import EyechartError
@@ -42,7 +43,7 @@ def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> N
     """
     if len(origin) == 0:
         raise EyechartError(f"there are no images to embed{f' in {what}' if what else ''}.")
-    batch_size = settings.active().batch_size or _recorded_batch_size(work[0][1]) or (32 if device() == "cpu" else 256)
+    batch_size = settings.active().batch_size or _recorded_batch_size(work[0][1]) or usual_batch_size()
     with progress(what or "embedding", len(origin) * len(work)) as advance:
         tally = _Tally(advance)
         while True:

@@ -135,7 +135,7 @@ def _as_dict(value: Transform | None) -> dict[str, Any] | None:
 
 def _deferred(bound: Bound, memo: dict[str, Any], memo_path: Path) -> Encoder:
     @functools.cache
-    def built() -> Encoder:
+    def once() -> Encoder:
         encoder = _built(bound, memo_path)
         if encoder.key != memo["key"]:
             raise EyechartError(
@@ -147,7 +147,7 @@ def _deferred(bound: Bound, memo: dict[str, Any], memo_path: Path) -> Encoder:
 
     def real() -> Encoder:
         with lock:  # several decoding threads may be the first to need it
-            return built()
+            return once()
 
     made = memo["transform"] and Transform(**{k: _tupled(v) for k, v in memo["transform"].items()})
     return Encoder(
@@ -159,7 +159,13 @@ def _deferred(bound: Bound, memo: dict[str, Any], memo_path: Path) -> Encoder:
         lookup=(lambda images: _call(real().lookup, images)) if memo["lookup"] else None,
         forward=lambda batch: _call(real().forward, batch),
         loaded=memo["loaded"],
+        build=real,
     )
+
+
+def built(encoder: Encoder) -> Encoder:
+    """Give an encoder whose network is there to be looked at, not only to be called."""
+    return encoder if encoder.build is None else encoder.build()
 
 
 def _call(function: Callable[[Any], np.ndarray] | None, value: Any) -> np.ndarray:

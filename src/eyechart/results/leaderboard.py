@@ -51,7 +51,8 @@ def leaderboards(records: Sequence[Record]) -> list[Leaderboard]:
     """Give one leaderboard for each data set, best encoder first.
 
     The order is that of the mean headline on val, over the tasks whose headline is a fraction; encoders that lack a
-    result come after those that have all. Test decides no order. Of records of one cell the newest is shown.
+    result come after those that have all, where that is a result of the images and not of the machine. Test decides
+    no order. Of records of one cell the newest is shown.
     """
     shown, _ = told_apart(records)
     names, boards = labels(shown), []
@@ -61,7 +62,9 @@ def leaderboards(records: Sequence[Record]) -> list[Leaderboard]:
         cells = {(names[record.id], _column(record)): record for record in here}
         encoders = dict.fromkeys(names[record.id] for record in here)
         rows = [(name, tuple(cells.get((name, task)) for task in tasks)) for name in encoders]
-        boards.append(Leaderboard(data, tasks, tuple(sorted(rows, key=lambda row: _place(row[1])))))
+        costs = {_column(record) for record in here if "machine" in record.keys}
+        ordering = [task not in costs for task in tasks]
+        boards.append(Leaderboard(data, tasks, tuple(sorted(rows, key=lambda row: _place(row[1], ordering)))))
     return boards
 
 
@@ -69,9 +72,10 @@ def _column(record: Record) -> str:
     return record.task if record.seed in (None, 0) else f"{record.task} seed {record.seed}"
 
 
-def _place(records: Sequence[Record | None]) -> tuple[int, float]:
-    scores = [score for record in records if record and (score := merit(record)) is not None]
-    return sum(record is None for record in records), -sum(scores) / max(1, len(scores))
+def _place(cells: Sequence[Record | None], ordering: Sequence[bool]) -> tuple[int, float]:
+    counted = [record for record, counts in zip(cells, ordering, strict=True) if counts]
+    scores = [score for record in counted if record and (score := merit(record)) is not None]
+    return sum(record is None for record in counted), -sum(scores) / max(1, len(scores))
 
 
 def merit(record: Record) -> float | None:
@@ -91,16 +95,16 @@ def labels(records: Sequence[Record]) -> dict[str, str]:
 def told_apart(found: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Give the records with labels that tell their data and tasks apart, and those that a newer one replaces.
 
-    A folder whose images changed, another limit, or a new version of a task leave records of equal labels and
-    different content; without a mark they would silently share a cell of the leaderboard. A renamed folder leaves
-    records of equal content and different labels; they get the newest one's.
+    A folder whose images changed, another limit, a new version of a task, or for costs another machine leave records
+    of equal labels and different content; without a mark they would silently share a cell of the leaderboard. A
+    renamed folder leaves records of equal content and different labels; they get the newest one's.
     """
     ordered = sorted(found, key=lambda record: str(record.made.get("when", "")))
     data = {digest(record.keys["data"]): record.data for record in ordered}
     encoders = {record.keys["encoder"]: record.encoder for record in ordered}
     same = [data[digest(record.keys["data"])] for record in found]
     marked = _marked([(label, record.keys["data"]) for label, record in zip(same, found, strict=True)])
-    tasks = _marked([(record.task, record.bound["task"]) for record in found])
+    tasks = _marked([(record.task, _measured_by(record)) for record in found])
     named = [
         dataclasses.replace(record, encoder=encoders[record.keys["encoder"]], data=where, task=task)
         for record, where, task in zip(found, marked, tasks, strict=True)
@@ -110,6 +114,11 @@ def told_apart(found: Sequence[Record]) -> tuple[list[Record], list[Record]]:
         for record in sorted(named, key=lambda record: str(record.made.get("when", "")))
     }
     return [r for r in named if r.id in newest.values()], [r for r in named if r.id not in newest.values()]
+
+
+def _measured_by(record: Record) -> Any:
+    task = record.bound["task"]
+    return [task, record.keys["machine"]] if "machine" in record.keys else task
 
 
 def _marked(named: Sequence[tuple[str, Any]]) -> list[str]:

@@ -24,9 +24,11 @@ def record_id(
     others: Mapping[str, Sequence[Mapping[str, str]]],
     task: Mapping[str, Any],
     seed: int | None,
+    machine: Mapping[str, Any] | None = None,
 ) -> str:
-    """Give the identity of a result: the keys of what went in, the bound task, the seed."""
-    return digest("record", encoder, dict(data), dict(others), dict(task), seed)
+    """Give the identity of a result: the keys of what went in, the bound task, the seed, and of costs the machine."""
+    measured_on = () if machine is None else (dict(machine),)
+    return digest("record", encoder, dict(data), dict(others), dict(task), seed, *measured_on)
 
 
 def path_of(out: Path, task: str, data: str, encoder: str, identity: str) -> Path:
@@ -177,6 +179,18 @@ def predictions(out: Path, record: Record, measure: int) -> np.ndarray | None:
         EyechartError: the file that holds them is missing or damaged.
     """
     name = f"{measure}.predicted"
+    return _unpacked(_arrays_path(out, record.id))[name] if name in record.arrays else None
+
+
+def outcomes(out: Path, record: Record, measure: int) -> np.ndarray | None:
+    """Give one value for each image that a measure is the mean of, in the order of its split; None where it has none.
+
+    Of a measure with predictions these are stored instead: its outcomes are whether they are right.
+
+    Raises:
+        EyechartError: the file that holds them is missing or damaged.
+    """
+    name = f"{measure}.outcomes"
     return _unpacked(_arrays_path(out, record.id))[name] if name in record.arrays else None
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from eyechart.embedding.machine import in_words
 from eyechart.metrics.names import metrics
 from eyechart.results import records
 from eyechart.results.classes import ClassRow, Confused, Judged, class_rows, confusions, judged, matrix, ranked
@@ -14,7 +15,7 @@ from eyechart.types import Facet, Measure, Record
 FEW = 30  # so many classes are shown one by one; of more, the extremes
 EXTREMES = 10
 FREQUENT = 20
-_NO_CHOICE = {"split", "selected", "probe"}  # facets that are no hyperparameter
+_NO_CHOICE = {"split", "selected", "probe", "votes"}  # facets that are no hyperparameter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class Column:
     on_val: bool  # every encoder has the same measure on val too
     chance: float | None
     scale: tuple[float, float]
+    machine: str  # what it was measured on, where its numbers are of a machine and so order nothing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,7 @@ def _column(board: Leaderboard, position: int, classes: int) -> Column:
         on_val=all(headline(record, split="val") is not None for record in present),
         chance=_chance(stated.get("chance"), classes),
         scale=_scale(shown, described.get("range", ())),
+        machine=in_words(present[0].keys["machine"]) if "machine" in present[0].keys else "",
     )
 
 
@@ -156,10 +159,11 @@ def _row(board: Leaderboard, row: tuple[str, tuple[Record | None, ...]], columns
     scores = tuple(
         _score(record, None if row is first else best) for record, best in zip(row[1], first[1], strict=True)
     )
-    plain = all(column.unit == "fraction" and column.direction == "higher" for column in columns)
-    measures = [headline(record, split="val") if record else None for record in row[1]]
+    counted = [(column, record) for column, record in zip(columns, row[1], strict=True) if not column.machine]
+    plain = all(column.unit == "fraction" and column.direction == "higher" for column, _ in counted)
+    measures = [headline(record, split="val") if record else None for _, record in counted]
     values = [measure.value for measure in measures if measure]
-    complete = plain and len(values) == len(measures)
+    complete = plain and 0 < len(values) == len(measures)
     return Row(encoder=row[0], val=sum(values) / len(values) if complete else None, scores=scores)
 
 

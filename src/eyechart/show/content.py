@@ -1,12 +1,14 @@
 """What a report says, computed from records: plain values, no HTML."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from eyechart.results import records
+from eyechart.results.compare import comparison
 from eyechart.results.leaderboard import labels, leaderboards, told_apart
 from eyechart.show.board import Board, board_of
+from eyechart.show.comparing import sheet
 from eyechart.show.provenance import Sheet, sheets
 from eyechart.types import Record
 
@@ -22,6 +24,7 @@ class Content:
     encoders: tuple[str, ...]
     tasks: tuple[str, ...]
     boards: tuple[Board, ...]
+    decisions: Mapping[str, Sheet]  # by data set: what is really better there
     remarks: tuple[Sheet, ...]
     settings: tuple[Sheet, ...]
 
@@ -47,6 +50,7 @@ def gather(outs: Sequence[Path]) -> Content:
         data=_distinct(record.data for record in shown),
         encoders=_distinct(labels(shown)[record.id] for record in shown),
         tasks=_distinct(record.task for record in shown),
+        decisions={one.data: sheet(one) for one in comparison(list(found.values()), folders).decisions},
         boards=tuple(board_of(board, folders) for board in leaderboards(shown)),
         remarks=remarks,
         settings=settings,

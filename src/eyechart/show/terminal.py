@@ -1,13 +1,13 @@
 """Tables for a terminal. numpy is imported only for scores, so that lists come at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from eyechart.results.leaderboard import Leaderboard
-    from eyechart.types import Record
+    from eyechart.types import Measure, Record
 
 
 def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
@@ -21,7 +21,7 @@ def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
     if boards:
         console.print(
             Text(
-                "On test, in percent, with 95 % intervals; ordered by the mean on val.",
+                "On test, in percent unless a unit is given, with 95 % intervals; ordered by the mean on val.",
                 "dim",
             )
         )
@@ -48,11 +48,25 @@ def _score(record: "Record | None") -> str:
     measure = headline(record) if record else None
     if measure is None:
         return "-"
-    scale = 100 if metrics().get(measure.metric, {}).get("unit") == "fraction" else 1
-    score = f"{scale * measure.value:5.1f}"
+    unit = metrics().get(measure.metric, {}).get("unit", "")
+    if unit == "fraction":
+        return _with_interval(f"{100 * measure.value:5.1f}", measure, lambda bound: f"{100 * bound:.1f}")
+    return _with_interval(f"{short(measure.value)} {unit}".rstrip(), measure, short)
+
+
+def _with_interval(score: str, measure: "Measure", text: Callable[[float], str]) -> str:
     if measure.low is None or measure.high is None:
         return score
-    return f"{score}  [{scale * measure.low:.1f}, {scale * measure.high:.1f}]"
+    return f"{score}  [{text(measure.low)}, {text(measure.high)}]"
+
+
+def short(value: float) -> str:
+    """Give a number with three digits, or all before the point where there are more.
+
+    >>> short(1234567.0), short(0.012345)
+    ('1,234,567', '0.0123')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ def knn(
     normalize: bool = False,
     database: Literal["train", "train+val"] = "train",
     leave_one_out: bool = False,
-    version: int = 2,
+    version: int = 1,
 ) -> Iterator[Measure]:
     """Accuracy of the vote of the k nearest training images.
 

@@ -37,7 +37,7 @@ def linear(
     c: tuple[float, ...] | Literal["dinov2", "coarse-to-fine", "five"] = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0),
     refit: Literal["train", "train+val"] = "train+val",
     positive: str | None = None,
-    version: int = 2,
+    version: int = 1,
 ) -> Iterator[Measure]:
     """Accuracy of L2-regularized multinomial logistic regression on standardized embeddings.
 

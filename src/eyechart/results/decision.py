@@ -1,0 +1,180 @@
+"""One data set's decision: its tasks compared, an encoder recommended, and what had to be left out."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from eyechart.results.answers import Task, measured, read_task
+from eyechart.results.choice import TEST, Choice, Pick, Recommendation, choose
+from eyechart.results.costs import COSTS
+from eyechart.results.differences import Wide, differences, widened
+from eyechart.results.families import Agreement, Pair, Row, agreements, pairs, rows
+from eyechart.results.paired import resampled
+from eyechart.results.sentence import sentence
+from eyechart.results.stored import Source
+from eyechart.results.where import Condition
+
+UNBALANCED = 5  # times the smallest class: from there on, balanced accuracy
+_FEW_GROUPS = 10
+_FLOORS = ("pixels", "noise", "hog", "hsv_histogram")
+_RANDOM = "pretrained=False"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is said of one data set."""
+
+    data: str
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    agreements: tuple[Agreement, ...]
+    recommendation: Recommendation | None
+    picks: tuple[Pick, ...]
+    tied_on_val: tuple[tuple[str, str], ...]  # encoder, task: not told apart from the recommended one on val
+    notes: tuple[str, ...]
+    sentence: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """What was asked for, and what is known beside the answers to single images."""
+
+    metric: str | None
+    conditions: tuple[Condition, ...]
+    costs: Mapping[str, Mapping[str, float]]  # by encoder key
+    places: Mapping[str, int]  # by encoder: which comes first of two that are equally good on val
+    notes: tuple[str, ...]
+
+
+def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
+    """Give the decision for a data set; None where nothing but costs was measured on it.
+
+    Raises:
+        EyechartError: a file of arrays is missing or damaged.
+    """
+    scored = [record for record in source.records if record.headline.get("metric") not in COSTS]
+    if not scored:
+        return None
+    sizes = _class_sizes(source)
+    unbalanced = bool(len(sizes) and sizes.max() >= UNBALANCED * sizes.min())
+    notes, tasks = [*asked.notes], []
+    for name in dict.fromkeys(record.task for record in scored):
+        metric = _metric(source, name, asked.metric, unbalanced=unbalanced)
+        if metric is None:
+            notes.append(f"{name}: not compared, because it states no headline")
+            continue
+        task, more = read_task(source, name, metric, asked.places)
+        notes += more
+        if task is not None:
+            tasks.append(task)
+    if asked.metric is None and any(task.metric == "balanced_accuracy" for task in tasks) and unbalanced:
+        ratio = f"the largest class has {sizes.max():,} images in train and val, the smallest {sizes.min():,}"
+        notes.append(f"compared by balanced accuracy, because {ratio}")
+    return _decision(data, source, asked, tasks, notes)
+
+
+def _class_sizes(source: Source) -> np.ndarray:
+    """Give the sizes of the classes in train and val together, those that are there at all; test is not looked at."""
+    splits = [split for split in ("train", "val") if split in source.records[0].keys["data"]]
+    labels = [source.images(split).labels for split in splits]
+    sizes = np.bincount(np.concatenate(labels)) if labels else np.zeros(0, dtype=np.int64)
+    return sizes[sizes > 0]
+
+
+def _metric(source: Source, task: str, asked: str | None, *, unbalanced: bool) -> str | None:
+    several = [record for record in source.records if record.task == task]
+    stated = several[0].headline.get("metric")
+    if asked is not None or stated is None:
+        return asked
+    measures_it = all(measured(record, "balanced_accuracy") is not None for record in several)
+    return "balanced_accuracy" if unbalanced and stated == "accuracy" and measures_it else str(stated)
+
+
+def _decision(data: str, source: Source, asked: Inquiry, tasks: Sequence[Task], notes: list[str]) -> Decision:
+    wide = {task.name: widened(task.test) for task in tasks}
+    draws = _draws(tasks, wide)
+    found = {task.name: differences(wide[task.name], draws[task.name]) for task in tasks}
+    table = {task.name: rows(task, found[task.name], draws[task.name]) for task in tasks}
+    made = {task.name: pairs(task, found[task.name]) for task in tasks}
+    choice = choose(tasks, table, draws, asked.costs, asked.conditions, asked.places)
+    lines = dict.fromkeys([*notes, *(line for task in tasks for line in _remarks(source, task)), *choice.notes])
+    return Decision(
+        data=data,
+        rows=tuple(row for several in table.values() for row in several),
+        pairs=tuple(pair for several in made.values() for pair in several),
+        agreements=agreements(tasks, [draws[task.name] for task in tasks]),
+        recommendation=choice.recommendation,
+        picks=choice.picks,
+        tied_on_val=choice.tied_on_val,
+        notes=tuple(lines),
+        sentence=_said(data, source, asked, choice, made),
+    )
+
+
+def _draws(tasks: Sequence[Task], wide: Mapping[str, Wide]) -> dict[str, Float64[np.ndarray, "b _"]]:
+    """Give every encoder's score on resamples of the test images, which tasks of one split share."""
+    draws = {}
+    for split in dict.fromkeys(task.split for task in tasks):
+        here = [task.name for task in tasks if task.split == split]
+        draws |= dict(zip(here, resampled([wide[name].answers for name in here], stream=TEST), strict=True))
+    return draws
+
+
+def _remarks(source: Source, task: Task) -> list[str]:
+    """Say what a reader of the numbers must know: groups, images left out, and an order that val did not give."""
+    groups, sample, said = source.images(task.split).groups, task.test.sample, []
+    if groups is not None and task.test.grouped:
+        rough = f"; {sample} are few, so intervals and tests are rough" if sample < _FEW_GROUPS else ""
+        said.append(
+            f"{task.split} images hang together in {sample} groups, which are resampled and tested whole{rough}"
+        )
+    elif groups is not None and len(np.unique(groups)) == 1:
+        said.append(f"all {task.split} images are of one group, so what is said holds for that group")
+    for column, count in zip(task.columns, (~task.test.present).sum(axis=0), strict=True):
+        if count:
+            said.append(
+                f"{column.encoder} was not given {count} of the {len(task.test.units)} {task.split} images; its pairs "
+                "are compared on the others"
+            )
+    if any(column.on_val is None for column in task.columns):
+        said.append(f"{task.name}: not measured on val, so its order means nothing")
+    return said
+
+
+def _said(data: str, source: Source, asked: Inquiry, choice: Choice, made: Mapping[str, Sequence[Pair]]) -> str:
+    where = " and ".join(map(str, asked.conditions))
+    if choice.recommendation is None:
+        return f"On {data}, {choice.notes[-1]}."
+    names = {source.names[record.id]: record for record in source.records}
+    return sentence(
+        data,
+        choice.recommendation,
+        made[choice.recommendation.task],
+        others=choice.allowed - {choice.recommendation.encoder},
+        learned={name for name in choice.allowed if not is_floor(names[name].bound["encoder"])},
+        guess=_guess(source, choice.recommendation.metric),
+        where=where,
+    )
+
+
+def is_floor(bound: str) -> bool:
+    """Say whether an encoder's spec, in full, is one that learned nothing from images.
+
+    >>> is_floor("hog(size=32, version=1)"), is_floor("timm:resnet50(pretrained=True)")
+    (True, False)
+    """
+    return bound.partition("(")[0] in _FLOORS or _RANDOM in bound
+
+
+def _guess(source: Source, metric: str) -> tuple[str, float] | None:
+    """Give what one scores on test without looking at the images: the most frequent class of train, always."""
+    if metric not in {"accuracy", "balanced_accuracy"} or "train" not in source.records[0].keys["data"]:
+        return None
+    train, test = source.images("train"), source.images("test")
+    always = int(np.bincount(train.labels).argmax())
+    share = float((test.labels == always).mean())
+    if metric == "balanced_accuracy":
+        share = float(always in test.labels) / len(np.unique(test.labels))
+    return f"always answering {train.classes[always]!r}", share

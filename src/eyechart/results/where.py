@@ -1,0 +1,97 @@
+"""Conditions on encoders, as `--where "latency_ms < 20 and parameters < 1e8"` states them. Nothing is executed."""
+
+import ast
+import dataclasses
+import difflib
+import operator
+from collections.abc import Callable, Collection
+
+from eyechart.errors import EyechartError
+
+_COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
+    ast.Lt: ("<", operator.lt),
+    ast.LtE: ("<=", operator.le),
+    ast.Gt: (">", operator.gt),
+    ast.GtE: (">=", operator.ge),
+    ast.Eq: ("==", operator.eq),
+    ast.NotEq: ("!=", operator.ne),
+}
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A comparison of something measured with a number."""
+
+    name: str
+    sign: str
+    number: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.sign} {self.number:g}"
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value meets it.
+
+        >>> Condition(name="latency_ms", sign="<", number=20.0).holds(12.5)
+        True
+        """
+        return next(compare for sign, compare in _COMPARE.values() if sign == self.sign)(value, self.number)
+
+
+def parse(text: str, names: Collection[str]) -> tuple[Condition, ...]:
+    """Give the conditions of a text: comparisons of a name with a number, joined by `and`.
+
+    >>> [str(one) for one in parse("latency_ms < 20 and 0.5 <= accuracy", ["latency_ms", "accuracy"])]
+    ['latency_ms < 20', 'accuracy >= 0.5']
+
+    Raises:
+        EyechartError: it is something else, or a name is not among `names`.
+    """
+    try:
+        body = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _unreadable(text) from error
+    joined = body.values if isinstance(body, ast.BoolOp) and isinstance(body.op, ast.And) else [body]
+    found = []
+    for one in joined:
+        if not isinstance(one, ast.Compare):
+            raise _unreadable(text)
+        sides = [one.left, *one.comparators]
+        for left, sign, right in zip(sides, one.ops, sides[1:], strict=False):  # 5 < x < 9 is two conditions
+            found.append(_condition(left, sign, right, text))
+    for condition in found:
+        if condition.name not in names:
+            raise EyechartError(_unknown(condition.name, names))
+    return tuple(found)
+
+
+def _condition(left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str) -> Condition:
+    written = _COMPARE[type(sign)][0] if type(sign) in _COMPARE else None
+    if written and isinstance(left, ast.Name) and (number := _number(right)) is not None:
+        return Condition(name=left.id, sign=written, number=number)
+    if written and isinstance(right, ast.Name) and (number := _number(left)) is not None:
+        return Condition(name=right.id, sign=_TURNED[written], number=number)
+    raise _unreadable(text)
+
+
+def _number(node: ast.expr) -> float | None:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        below = _number(node.operand)
+        return None if below is None else -below
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        return float(node.value)
+    return None
+
+
+def _unreadable(text: str) -> EyechartError:
+    return EyechartError(
+        f"where: cannot read {text!r}; write comparisons of a name with a number, joined by `and`, such as "
+        '"latency_ms < 20 and parameters < 1e8".'
+    )
+
+
+def _unknown(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"where: nothing is called {name!r}.{hint} `eyechart list metrics` names all that can be compared."

@@ -1,0 +1,124 @@
+"""A comparison as a terminal and a report show it: tie groups, differences, picks, one sentence."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from eyechart.results.sentence import listed, number, p_value, probe, words
+
+if TYPE_CHECKING:
+    from eyechart.results.choice import Pick
+    from eyechart.results.compare import Comparison
+    from eyechart.results.decision import Decision
+    from eyechart.results.families import Pair, Row
+    from eyechart.show.provenance import Sheet
+
+_LEGEND = (
+    "Encoders are ordered by val, which alone decides. On test: the score with its 95 % interval; the difference from "
+    "the first encoder on the same images, with the p-value after Holm's correction for all pairs of the task; the "
+    "ranks that are possible; and the group: encoders of group 1 cannot be told apart from the best."
+)
+
+
+def print_comparison(comparison: "Comparison") -> None:
+    """Print a table for each data set and task, what follows from them, and the sentence."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from eyechart.show.terminal import print_rows
+
+    console = Console(soft_wrap=True)
+    for decision in comparison.decisions:
+        for task in dict.fromkeys(row.task for row in decision.rows):
+            metric = next(row.metric for row in decision.rows if row.task == task)
+            console.print(Text(f"{decision.data}, {task}: {words(metric)}", "bold"))
+            print_rows(list(table(decision, task)))
+            console.print()
+        for line in lines(decision):
+            console.print(Text(line))
+    if any(decision.rows for decision in comparison.decisions):
+        console.print(Text(_LEGEND, "dim"))
+    for decision in comparison.decisions:
+        console.print()
+        console.print(Text(decision.sentence))
+
+
+def table(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
+    """Give the rows of a task as texts by column."""
+    rows = [row for row in decision.rows if row.task == task]
+    by_second = {pair.second: pair for pair in decision.pairs if pair.task == task and pair.first == rows[0].encoder}
+    for row in rows:
+        pair = by_second.get(row.encoder)
+        yield {
+            "encoder": row.encoder,
+            "val": "" if row.val is None else _bare(row.val, row.metric),
+            "test": _bare(row.test, row.metric),
+            "95 %": _bounds(row.low, row.high, row.metric),
+            "from the first": "" if pair is None else _difference(pair),
+            "Holm": "" if pair is None else p_value(pair.p_holm),
+            "rank": f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low} to {row.rank_high}",
+            "group": str(row.group),
+            "n": f"{row.n:,}",
+            **_spreads(row),
+        }
+
+
+def _difference(pair: "Pair") -> str:
+    """Give the second's score minus the first's: how far behind it is."""
+    low, high = (_bare(-bound, pair.metric, sign="+") for bound in (pair.high, pair.low))
+    return f"{_bare(-pair.difference, pair.metric, sign='+')}  [{low}, {high}]"
+
+
+def _spreads(row: "Row") -> dict[str, str]:
+    """Give the standard deviations over test images, seeds and draws, where there is more than the first."""
+    if row.seeds == 1 and row.draws == 1:
+        return {}
+    known = {"sd images": row.std_test, "sd seeds": row.std_seeds, "sd draws": row.std_draws}
+    return {name: "" if value is None else _bare(value, row.metric) for name, value in known.items()}
+
+
+def _bare(value: float, metric: str, sign: str = "") -> str:
+    text = number(value, metric).removesuffix(" %")
+    return f"{sign}{text}" if sign and not text.startswith("-") else text
+
+
+def _bounds(low: float | None, high: float | None, metric: str) -> str:
+    return "" if low is None or high is None else f"[{_bare(low, metric)}, {_bare(high, metric)}]"
+
+
+def lines(decision: "Decision") -> Iterator[str]:
+    """Give what is to be said beside the tables: agreement of tasks, picks, and notes."""
+    for one in decision.agreements:
+        interval = f"{one.low:.2f} to {one.high:.2f}"
+        yield f"{one.first} and {one.second} rank {one.encoders} encoders with Kendall's tau {one.tau:.2f} ({interval})"
+    for pick in decision.picks:
+        yield f"{pick.purpose}: {pick.encoder} with {probe(pick.task)}, {_worth(decision, pick)}"
+    for note in decision.notes:
+        yield f"note: {note}"
+
+
+def _worth(decision: "Decision", pick: "Pick") -> str:
+    metric = next(row.metric for row in decision.rows if row.task == pick.task)
+    scored = f"val {number(pick.val, metric)}, test {number(pick.test, metric)}{_speed(pick.costs)}"
+    if pick.purpose == "accuracy":
+        return f"best on val: {scored}"
+    if pick.purpose == "speed":
+        return f"fastest: {scored}"
+    tied = len(decision.tied_on_val)
+    return f"fastest of the {tied} that val cannot tell apart from the best: {scored}"
+
+
+def _speed(costs: Mapping[str, float]) -> str:
+    speed = costs.get("images_per_second")
+    return "" if speed is None else f", {speed:,.0f} images/s"
+
+
+def sheet(decision: "Decision") -> "Sheet":
+    """Give the sentence and the tie groups as a report shows them."""
+    from eyechart.show.provenance import Sheet
+
+    groups: dict[tuple[str, int], list[str]] = {}
+    for row in decision.rows:
+        groups.setdefault((row.task, row.group), []).append(row.encoder)
+    rows = tuple((task, str(group), listed(names, len(names))) for (task, group), names in sorted(groups.items()))
+    columns = ("task", "group", "encoders that cannot be told apart from the group's best on test")
+    return Sheet(title="What is really better", columns=columns, rows=rows, about=decision.sentence)
