@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument("--images", type=Path, nargs="+", help="folders of images; the first is embedded and killed")
     parser.add_argument("--weights", type=Path, help="MobileNetV2's weights for real_images.py")
     asked = parser.parse_args()
-    proofs: list[list[str]] = [["unreadable.py"], ["wheel.py"]]
+    proofs: list[list[str]] = [["unreadable.py"], ["wheel.py"], ["decisions.py"]]
     if asked.images:
         proofs += [["kill.py", "--data", str(asked.images[0])], ["full_disk.py", "--data", str(asked.images[0])]]
         if asked.weights:

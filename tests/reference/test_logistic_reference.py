@@ -59,7 +59,7 @@ def of_scikit_learn(x, y, c):
     return objective(x, y, c, weights, bias)
 
 
-SHAPES = [(2, 300, 20), (2, 40, 90), (10, 400, 30), (10, 60, 200), (100, 600, 25), (100, 300, 350)]
+SHAPES = [(2, 300, 20), (2, 40, 90), (10, 400, 30), (10, 60, 200), (100, 300, 12), (100, 200, 230)]
 
 
 @pytest.mark.parametrize(("classes", "n", "d"), SHAPES)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 TOLERANCE = 5e-6
 _STEPS = 1000
-_BLOCK_BYTES = 16 << 20  # logits of one block of rows, for all penalties: they should stay in the cache
+_BLOCK_BYTES = 16 << 20  # logits of one block of rows, for all penalties: they should stay in the cache ...
+_BLOCK_BYTES_ON_GPU = 512 << 20  # ... or keep the device busy
 _STATE_BYTES = 256 << 20  # vectors of the solver; more penalties than fit are solved in turns
+_STATE_BYTES_ON_GPU = 8 << 30
 _VECTORS = 20  # that the solver holds for each problem
 _SAMPLE = 8192  # rows that show the shape of the Hessian
 _FLATTEST = 0.2  # of the mean curvature: a class that is all but sure must not take giant steps
@@ -52,7 +54,7 @@ class Logistic:
 class _Problem:
     """The data, and coordinates in which the Hessian is nearly diagonal: standardized, along the eigenvectors."""
 
-    parts: Sequence[np.ndarray]  # the features, one after the other
+    parts: "Sequence[np.ndarray | torch.Tensor]"  # the features, one after the other
     y: "torch.Tensor"  # int64 [n], columns
     columns: int
     mean: "torch.Tensor"
@@ -89,7 +91,7 @@ def fit_logistic(
         raise EyechartError("a classifier needs images of two or more classes.")
     problem = _problem(parts, columns, len(labels), list(c), device)
     size = len(labels) * (problem.basis.shape[1] + 1)
-    together = max(1, _STATE_BYTES // (4 * _VECTORS * size))
+    together = max(1, (_STATE_BYTES if device == "cpu" else _STATE_BYTES_ON_GPU) // (4 * _VECTORS * size))
     fitted = {}
     for start in range(0, len(c), together):
         some = dataclasses.replace(problem, penalties=problem.penalties[start : start + together])
@@ -105,7 +107,7 @@ def _solved(problem: _Problem, tolerance: float, steps: int) -> list[Minimum]:
     bias = (share.log() - share.log().mean()).float()
     weights = torch.zeros(problem.columns * problem.basis.shape[1], device=bias.device)
     start = torch.cat([weights, bias]).expand(len(problem.penalties), -1)
-    with fast_float32():
+    with fast_float32(str(bias.device)):
         return minimize(
             lambda points, numbers: _evaluate(problem, points, problem.penalties[list(numbers)]),
             start,
@@ -186,14 +188,17 @@ def _residuals(logits: "torch.Tensor", y: "torch.Tensor", totals: "torch.Tensor"
 
 
 def _blocks(problem: _Problem, width: int) -> Iterator[tuple["torch.Tensor", "torch.Tensor"]]:
-    start = 0
-    for block in _pieces(problem.parts, max(256, min(8192, _BLOCK_BYTES // (4 * width)))):
-        x = shared(block).to(problem.y.device)
+    import torch
+
+    start, on_cpu = 0, problem.y.device.type == "cpu"
+    rows = min(8192, _BLOCK_BYTES // (4 * width)) if on_cpu else _BLOCK_BYTES_ON_GPU // (4 * width)
+    for block in _pieces(problem.parts, max(256, rows)):
+        x = block if isinstance(block, torch.Tensor) else shared(block).to(problem.y.device)
         yield x - problem.mean.float() if problem.centered else x, problem.y[start : start + len(x)]
         start += len(x)
 
 
-def _pieces(parts: Sequence[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+def _pieces(parts: Sequence[Any], rows: int) -> Iterator[Any]:
     for part in parts:
         for start in range(0, len(part), rows):
             yield part[start : start + rows]
@@ -206,7 +211,7 @@ def _problem(parts: Sequence[np.ndarray], columns: np.ndarray, k: int, c: Sequen
     basis, spread = _basis(parts, len(columns), mean, scale)
     penalties = torch.tensor([(2.0 if k == 2 else 1.0) / (one * len(columns)) for one in c], dtype=torch.float64)
     return _Problem(
-        parts=parts,
+        parts=parts if device == "cpu" else _resident(parts, device),
         y=torch.from_numpy(columns.astype(np.int64)).to(device),
         columns=k,
         mean=torch.from_numpy(mean).to(device),
@@ -215,6 +220,14 @@ def _problem(parts: Sequence[np.ndarray], columns: np.ndarray, k: int, c: Sequen
         penalties=penalties.to(device),
         centered=bool((np.abs(mean) > _OFF_CENTER * scale).any()),
     )
+
+
+def _resident(parts: Sequence[np.ndarray], device: str) -> "Sequence[np.ndarray | torch.Tensor]":
+    """Give the features on the device, if they take at most half of its free memory."""
+    import torch
+
+    free = torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else 0
+    return [shared(part).to(device) for part in parts] if 2 * sum(part.nbytes for part in parts) <= free else parts
 
 
 def _moments(parts: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -200,7 +200,7 @@ def _keep_on_device(
     short = -len(rows) % _GROUP
     for start in range(0, len(queries), at_once):
         part = slice(start, start + at_once)
-        with fast_float32():
+        with fast_float32(str(rows.device)):
             scores = (queries[part] @ rows.T).float()
         scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf).unflatten(1, (-1, _GROUP))
         groups = scores.amax(dim=2).topk(min(m, scores.shape[1]), dim=1).indices

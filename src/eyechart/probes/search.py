@@ -92,7 +92,7 @@ def _above(where: Space, queries: np.ndarray, own: np.ndarray, known: np.ndarray
     nothing = np.flatnonzero(~queries.any(axis=1)) if where.kind == COSINE else ()
     for first, block in blocks(where, "fp32"):
         bar = least - where.offset - slack(one, block.length.max(), block.lost.max(), block.error.max(), d)
-        with fast_float32():
+        with fast_float32(where.work.device):
             near = (one.rows @ block.rows.T).cpu().numpy() >= bar[:, None]
         near[:, block.void] = True
         near[nothing, : 2 * k + 2] = True
