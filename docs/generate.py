@@ -12,7 +12,10 @@ from eyechart.specs import literal
 
 HERE = Path(__file__).parent
 COMMANDS = (
-    *((name,) for name in ("run", "table", "compare", "report", "list", "show", "embed", "cost", "verify", "doctor")),
+    *(
+        (name,)
+        for name in ("run", "table", "compare", "report", "list", "show", "embed", "cost", "audit", "verify", "doctor")
+    ),
     *(("cache", name) for name in ("ls", "gc", "verify")),
 )
 TITLES = {"encoders": "Encoders", "datasets": "Data sets", "tasks": "Tasks"}

@@ -72,7 +72,9 @@ def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     scope: dict = {}
     exec(compile(code, "README.md", "exec"), scope)
     assert scope["z"].x.shape == (357, 768)
-    assert capsys.readouterr().out.strip().splitlines()[-1] in {"pixels", "hog(size=32, cells=4)"}
+    first, sentence = capsys.readouterr().out.strip().splitlines()[-2:]
+    assert first in {"pixels", "hog(size=32, cells=4)"}
+    assert sentence.startswith("On digits, use ")
 
 
 def extending_plugins() -> dict[str, str]:

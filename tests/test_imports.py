@@ -22,6 +22,7 @@ LAYERS = (
     ("datasets", "encoders", "tasks"),
     ("study", "catalog", "exports", "costs", "embedder"),
     ("plan",),
+    ("measuring",),
     ("runs", "show"),
     ("estimate", "verification", "conformance"),
     ("examination", "hygiene"),

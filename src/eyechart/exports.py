@@ -11,6 +11,7 @@ from eyechart.embedding.derived import embed_any
 from eyechart.embedding.loading import load_encoder
 from eyechart.errors import EyechartError
 from eyechart.files import write_bytes, write_json, writing
+from eyechart.images.folds import parts
 from eyechart.images.splits import limited
 from eyechart.types import Dataset, Embeddings
 
@@ -35,6 +36,8 @@ def embed(
     with settings.using(**flags):
         bound, named = adopt.bound("encoders", encoder), adopt.bound("datasets", data)
         images: Dataset = named.call()
+        if parts(images):
+            raise EyechartError(f"{named.label}: folds are rows of the same embeddings; leave out folds and repeats.")
         if limit is not None:
             images = {split: limited(part, limit) for split, part in images.items()}
         network = load_encoder(bound)

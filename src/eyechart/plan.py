@@ -10,6 +10,7 @@ from eyechart.embedding.devices import precision
 from eyechart.embedding.loading import identity, load_encoder
 from eyechart.embedding.machine import machine as machine_here
 from eyechart.errors import EyechartError
+from eyechart.images import folds
 from eyechart.images.splits import limited
 from eyechart.registry import Bound, Kind, aliases, bind
 from eyechart.results import records
@@ -134,7 +135,11 @@ def of_machine(task: Bound) -> bool:
 
 def _opened(bound: Bound, limit: int | None) -> Dataset:
     data: Dataset = bound.call()
-    return data if limit is None else {split: limited(images, limit) for split, images in data.items()}
+    if limit is None:
+        return data
+    if folds.parts(data):  # the images are limited, and each fold is what it has of them
+        return folds.restricted(data, limited(data[folds.POOLED], limit), f"{bound.label} with limit {limit}")
+    return {split: limited(images, limit) for split, images in data.items()}
 
 
 def announce(plan: Plan) -> None:

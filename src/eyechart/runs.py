@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyechart import settings
-from eyechart.case import Case
 from eyechart.embedding.devices import device, precision
-from eyechart.embedding.loading import identity as spec_identity
 from eyechart.embedding.machine import machine
 from eyechart.errors import DiskFull, EyechartError, Unavailable
-from eyechart.files import check_writable, digest, write_json
+from eyechart.files import check_writable, write_json
+from eyechart.images.folds import fold_of
+from eyechart.measuring import carry_out
 from eyechart.plan import Cell, Plan, announce, make_plan, of_machine, split_keys
 from eyechart.results import records
 from eyechart.results.compare import Comparison, comparison
 from eyechart.results.leaderboard import Leaderboard, headline, leaderboards
 from eyechart.results.table import frame
-from eyechart.types import Derived, Encoder, Measure, Record
+from eyechart.types import Derived, Encoder, Record
 
 if TYPE_CHECKING:
     import pandas
@@ -179,6 +179,8 @@ def _cell(plan: Plan, cell: Cell, out: Path, present: Mapping[str, Path], redo: 
     records.save_split_data(out, plan.data[cell.data.text], redo=redo)
     records.save(out, record)
     for split, reasons in record.left_out.items():
+        if fold_of(split) is not None:  # said of the split that holds all images
+            continue
         for name, reason in list(reasons.items())[:_NAMED]:
             log.warning("%s: left out %s of %s: %s", cell, name, split, reason)
         if len(reasons) > _NAMED:
@@ -192,16 +194,8 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
     """Run a task and put what it measured into a record."""
     encoder, start = plan.encoder(cell.encoder), time.monotonic()
     data = plan.data[cell.data.text]
-    case = Case(
-        encoder=encoder,
-        data=data,
-        task=digest(spec_identity(cell.task, "DataSpec")),
-        seed=cell.seed,
-        label=f"{cell.encoder.label} on {cell.data.label}",
-        others=plan.others(cell.task),
-    )
     here = {"machine": machine()} if of_machine(cell.task) else {}
-    measures: list[Measure] = list(cell.task.entry.load()(case, **cell.task.options))
+    measured = carry_out(plan, cell, encoder, data)
     return Record(
         id=identity,
         keys={"encoder": encoder.key, "data": split_keys(data), **here},
@@ -215,10 +209,10 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
             "limit": plan.limit,
         },
         seed=cell.seed,
-        measures=tuple(measures),
+        measures=measured.measures,
         headline=cell.task.entry.constants.get("HEADLINE", {}),
-        notes=tuple(case.notes),
-        left_out={split: dict(z.left_out) for split, z in case.seen.items() if z.left_out},
+        notes=measured.notes,
+        left_out=measured.left_out,
         made=_made(encoder, time.monotonic() - start),
     )
 

@@ -320,7 +320,10 @@ def test_a_run_stopped_by_hand_says_that_nothing_is_lost(tmp_path):
     photos = images_in(tmp_path / "photos", n=40)
     asked = [sys.executable, "-m", "eyechart", "run", "--data", str(photos), "--encoder", "random_vit"]
     running = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.5)  # torch is being imported, or the network runs
+    maps = Path(f"/proc/{running.pid}/maps")
+    while maps.exists() and "libtorch" not in maps.read_text():  # it is past the start of the interpreter
+        time.sleep(0.05)
+    time.sleep(1)  # torch is being imported, or the network runs
     running.send_signal(signal.SIGINT)
     _, err = running.communicate()
     assert running.returncode == 130

@@ -74,7 +74,9 @@ def values_for(annotation, default):
         if part.startswith("Literal"):
             parts.append(st.sampled_from(ast.literal_eval(f"({inner},)")))
         elif part.startswith("tuple") and inner.endswith("..."):
-            item = choices[inner.split(",")[0]]
+            of = inner.removesuffix(", ...")
+            allowed = of.removeprefix("Literal[").removesuffix("]")
+            item = choices[of] if allowed == of else st.sampled_from(ast.literal_eval(f"({allowed},)"))
             parts += [st.lists(item, min_size=1, max_size=3).map(tuple), item]
         elif part.startswith("tuple"):
             parts.append(st.tuples(*(choices[one.strip()] for one in inner.split(","))))

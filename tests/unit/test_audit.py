@@ -12,6 +12,7 @@ import pytest
 
 import eyechart as ec
 from eyechart.datasets.folder import folder
+from eyechart.embedding.copies import find
 from eyechart.hygiene.findings import Audit, Place, Same, Sizes
 from eyechart.hygiene.fixes import COLUMNS, rows
 from photographs import COPIES, photograph
@@ -122,6 +123,23 @@ def test_unreadable_and_odd_images_are_named_with_the_reason(seen):
     assert found.sizes.width[1:] == (80.0, 80)
 
 
+def test_files_that_cannot_be_read_are_no_copies_of_each_other(clean):
+    for name in ("train/ant/x.png", "test/bee/y.png"):
+        (clean / name).write_bytes(b"the same nonsense")
+    found = ec.audit(str(clean))
+    assert (len(found.unreadable), found.same) == (2, ())
+
+
+def test_the_agreement_is_that_of_the_weakest_link(clean):
+    original = tinted(seed_of("train", "ant", 3), "ant")
+    write(clean, "train/ant/good.png", COPIES["half the size"](original))
+    write(clean, "train/ant/poor.jpg", COPIES["15 % cut off a corner"](original))
+    (found,) = ec.audit(str(clean)).near
+    links = find(list(folder(str(clean)).values())).links
+    assert len(links) == 2
+    assert found.agreement == min(link.agreement for link in links) < max(link.agreement for link in links)
+
+
 def test_classes_are_counted(faulty):
     (faulty / "test" / "dog").mkdir()
     write(faulty, "train/dog/0.png", tinted(500, "ant"))
@@ -189,7 +207,9 @@ def test_all_test_images_may_be_leaked(tmp_path):
     for split in ("train", "val", "test"):
         for label in TINTS:
             for number in range(4):
-                write(tmp_path / "photos", f"{split}/{label}/{number}.png", tinted(number * 7 + len(label), label))
+                write(
+                    tmp_path / "photos", f"{split}/{label}/{number}.png", tinted(seed_of("train", label, number), label)
+                )
     found = ec.audit(str(tmp_path / "photos"))
     assert all(score.clean is None for score in found.scores)
     assert "no image is left" in str(found)
@@ -199,7 +219,11 @@ def test_a_data_set_without_test_has_no_score(tmp_path):
     for split in ("query", "gallery"):
         for label in TINTS:
             for number in range(4):
-                write(tmp_path / "photos", f"{split}/{label}/{number}.png", tinted(number + 50 * len(split), label))
+                write(
+                    tmp_path / "photos",
+                    f"{split}/{label}/{number}.png",
+                    tinted(seed_of("train", label, number) + 50 * len(split), label),
+                )
     found = ec.audit(str(tmp_path / "photos"))
     assert found.scores == ()
     with refuses("has no split called test"):
@@ -209,14 +233,48 @@ def test_a_data_set_without_test_has_no_score(tmp_path):
 def test_drawn_splits_with_a_burst_are_told_of_groups(tmp_path):
     for label in TINTS:
         for number in range(8):
-            write(tmp_path / "photos", f"{label}/{number}.png", tinted(100 * len(label) + number, label))
-            write(tmp_path / "photos", f"{label}/{number} b.jpg", tinted(100 * len(label) + number, label)[2:, 3:])
+            write(tmp_path / "photos", f"{label}/{number}.png", tinted(seed_of("train", label, number), label))
+            write(
+                tmp_path / "photos", f"{label}/{number} b.jpg", tinted(seed_of("train", label, number), label)[2:, 3:]
+            )
     found = ec.audit(str(tmp_path / "photos"))
     assert any(same.leak for same in found.near)
     assert any('groups="auto"' in hint for hint in found.hints)
     grouped = ec.audit(f'folder:{tmp_path / "photos"}(groups="auto")')
     assert not any(same.leak for same in grouped.same)
     assert not any("groups=" in hint for hint in grouped.hints)
+
+
+def test_folds_are_splits_and_each_image_is_looked_at_once(tmp_path):
+    for label in TINTS:
+        for number in range(6):
+            write(tmp_path / "photos", f"{label}/{number}.png", tinted(seed_of("train", label, number), label))
+        write(tmp_path / "photos", f"{label}/again.jpg", tinted(seed_of("train", label, 0), label)[2:, 3:])
+    found = ec.audit(f"folder:{tmp_path / 'photos'}(folds=3, repeats=2)")
+    assert [(split.name, split.images) for split in found.splits] == [("fold1", 7), ("fold2", 7), ("fold3", 7)]
+    assert {names(same) for same in found.near} == {
+        frozenset({f"{label}/0.png", f"{label}/again.jpg"}) for label in TINTS
+    }
+    assert any('groups="auto"' in hint for hint in found.hints) == any(same.leak for same in found.same)
+    grouped = ec.audit(f'folder:{tmp_path / "photos"}(folds=3, groups="auto")')
+    assert len(grouped.near) == 3
+    assert not any(same.leak for same in grouped.near)
+
+
+def test_an_encoder_that_learns_needs_something_to_learn_from(tmp_path):
+    for split in ("query", "gallery"):
+        for label in ("ant", "bee"):
+            for number in range(2):
+                write(
+                    tmp_path / "photos",
+                    f"{split}/{label}/{number}.png",
+                    tinted(seed_of("train", label, number) + 50 * len(split), label),
+                )
+    learner = ec.Derived(
+        parts=("pixels", "hog"), fit=lambda train: train[0].mean(axis=0), apply=lambda mean, x: x[0] - mean, key="l"
+    )
+    with refuses("learns from train", "gallery, query"):
+        ec.audit(str(tmp_path / "photos"), encoder=learner)
 
 
 def test_an_unbalanced_data_set_is_hinted_at(clean):
@@ -239,6 +297,14 @@ def test_further_encoders_are_asked_each_once(clean):
     found = ec.audit(str(clean), encoder=["pixels(size=8)", "hog", plain_encoder(key="mine")])
     assert list(found.encoders)[:4] == ["hog", "hsv_histogram", "pixels", "pixels(size=8)"]
     assert len(found.encoders) == len(found.scores) == 5
+
+
+def test_an_encoder_that_sees_nothing_changes_no_suspicion(clean):
+    write(clean, "train/ant/wrong.png", tinted(777, "cow"))
+    write(clean, "train/bee/even.png", tinted(778, "bee"))
+    write(clean, "train/cow/even.png", tinted(779, "cow"))
+    blind = plain_encoder(key="blind", forward=lambda batch: np.ones((len(batch), 6), np.float32))
+    assert ec.audit(str(clean), encoder=blind).suspects == ec.audit(str(clean)).suspects != ()
 
 
 def test_a_misspelt_encoder_stops_at_once(clean, monkeypatch):

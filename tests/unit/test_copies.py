@@ -155,6 +155,7 @@ def test_what_another_version_found_is_not_used(folder, monkeypatch):
 
 
 def test_rows_are_counted_through_all_parts(folder):
+    (folder / "y.png").write_bytes(b"something else that is no image")
     parts = [opened(folder, ["0.png", "x.png"]), opened(folder, ["3.png", "y.png", "1.png", "b again.jpg"])]
     found = find(parts)
     assert set(found.unreadable) == {1, 3}

@@ -33,7 +33,7 @@ def decode(content: bytes) -> Pixels:
         with Image.open(io.BytesIO(content)) as image:
             if image.format == "JPEG" and image.mode in _PLAIN and image.getexif().get(_ORIENTATION, 1) == 1:
                 return _decode_jpeg(content)
-            return _upright_rgb(image)
+            return upright_rgb(image)
     except UnidentifiedImageError:
         raise Unreadable("this is no image file that can be read") from None
     except Image.DecompressionBombError as error:
@@ -60,7 +60,12 @@ def _tensor(content: bytes) -> Any:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
-def _upright_rgb(image: Image.Image) -> Pixels:
+def upright_rgb(image: Image.Image) -> Pixels:
+    """Give a Pillow image's pixels as `decode` gives those of a file.
+
+    Raises:
+        Unreadable: its values have no stated range.
+    """
     # Read the orientation first: converting the mode can lose the EXIF block.
     upright = ImageOps.exif_transpose(image)
     return np.array(_rgb(upright, sixteen_at_most=image.format in {"PNG", "PPM"}))

@@ -5,30 +5,35 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
+from eyechart.images.ties import connected
 from eyechart.images.views import detached, rows
 from eyechart.types import Images
 
 
-def draw(images: Images, shares: Mapping[str, float], *, seed: int) -> dict[str, Int64[np.ndarray, " _"]]:
+def draw(
+    images: Images, shares: Mapping[str, float], *, seed: int, even: bool = False
+) -> dict[str, Int64[np.ndarray, " _"]]:
     """Give the rows of each split. Shares add up to 1; the first split takes what rounding leaves.
 
     Exact duplicates and images of one group form units that stay together. Within each class the units are put in
     seeded random order and dealt to whichever split is furthest below its share, so that every class is divided
-    in the same proportions; a class with fewer images than splits goes to the first splits.
+    in the same proportions. Of splits equally far below, the first is served; with `even` the one that has the least
+    of all classes together, so that what is left over of many small classes does not all go to the first splits.
     """
     units = _units(images.hashes, images.groups)
     order = np.random.default_rng(np.random.SeedSequence([seed, 0x5911])).permutation(units.max() + 1)
     members = _members(units)
     labels, names = images.labels.tolist(), list(shares)
     target = np.array([shares[name] for name in names])
-    nudge = -1e-9 * np.arange(len(names))  # of two splits equally far behind, the earlier one is served
     placed: dict[str, list[int]] = {name: [] for name in names}
     counts = np.zeros((len(images.classes), len(names)))
     # Large units first: they are the hard ones to place. The sort is stable, so ties keep the random order.
     for unit in sorted(order, key=lambda u: -len(members[u])):
         label = labels[members[unit][0]] if len(members[unit]) == 1 else _commonest(images.labels[members[unit]])
         total = counts[label].sum() + len(members[unit])
-        side = int(np.argmax(target * total - counts[label] + nudge))
+        behind = target * total - counts[label]
+        first = np.flatnonzero(behind > behind.max() - 1e-9)  # equal but for rounding
+        side = int(first[(counts.sum(axis=0) / target)[first].argmin()] if even else first[0])
         counts[label, side] += len(members[unit])
         placed[names[side]].extend(members[unit])
     return {name: np.array(sorted(chosen), dtype=np.int64) for name, chosen in placed.items()}
@@ -58,21 +63,10 @@ def _members(units: Int[np.ndarray, " n"]) -> list[list[int]]:
 
 def _units(hashes: UInt8[np.ndarray, "n 32"], groups: Sequence[str] | None) -> Int64[np.ndarray, " n"]:
     """Number the connected parts of 'same content or same group', in order of first appearance."""
-    parent = list(range(len(hashes)))
-
-    def find(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
     first: dict[object, int] = {}
+    ties = []
     for row in range(len(hashes)):
         same = [("content", hashes[row].tobytes())]
         same += [("group", groups[row])] if groups is not None and groups[row] else []
-        for tie in same:
-            other = first.setdefault(tie, row)
-            parent[find(row)] = find(other)
-    roots = [find(row) for row in range(len(hashes))]
-    number = {root: index for index, root in enumerate(dict.fromkeys(roots))}
-    return np.array([number[root] for root in roots], dtype=np.int64)
+        ties += [(row, first.setdefault(what, row)) for what in same]
+    return connected(len(hashes), ties)

@@ -7,8 +7,9 @@ from statistics import fmean
 import numpy as np
 
 from eyechart.metrics.names import metrics
+from eyechart.results.nested import Fold, all_val, folds_together, read_folds
 from eyechart.results.paired import Answers, together
-from eyechart.results.stored import Source, answers_of
+from eyechart.results.stored import Source, answers_of, measured
 from eyechart.types import Measure, Record
 
 
@@ -44,25 +45,12 @@ class Task:
     columns: tuple[Column, ...]
     test: Answers
     val: Answers | None  # where val was measured and every encoder's answers are stored
+    folds: tuple[Fold, ...] = ()  # of cross-validation, with the same columns; `val` is then the vals of all
 
     @property
     def chooses(self) -> bool:
         """Whether it can choose an encoder: one classifier for all test images, that was scored on val too."""
         return self.val is not None and self.split == "test" and "shots" not in self.columns[0].test[0].facets
-
-
-def measured(record: Record, metric: str, split: str | None = None) -> int | None:
-    """Give the number of the measure that is what the headline is, by this metric and on another split if asked.
-
-    Of measures for single draws and one of their mean, it is the mean.
-    """
-    wanted = dict(record.headline.get("facets", {})) | ({} if split is None else {"split": split})
-    found = [
-        ("draw" in measure.facets, number)
-        for number, measure in enumerate(record.measures)
-        if measure.metric == metric and all(measure.facets.get(name) == value for name, value in wanted.items())
-    ]
-    return min(found)[1] if found else None
 
 
 def read_task(source: Source, name: str, metric: str, places: Mapping[str, int]) -> tuple[Task | None, list[str]]:
@@ -97,7 +85,7 @@ def read_task(source: Source, name: str, metric: str, places: Mapping[str, int])
     return (_assembled(name, tuple(seeds), read, places) if read else None), notes
 
 
-_Read = tuple[Column, Answers, Answers | None]
+_Read = tuple[Column, Answers, Answers | None, tuple[Fold, ...]]
 
 
 def _read(source: Source, encoder: str, several: tuple[Record, ...], metric: str) -> _Read | str:
@@ -110,14 +98,15 @@ def _read(source: Source, encoder: str, several: tuple[Record, ...], metric: str
     on_val = [number for record in several if (number := measured(record, metric, "val")) is not None]
     if len(on_val) < len(several):
         on_val = []
-    val = answers_of(source, several, on_val) if on_val else None
+    folds = read_folds(source, several, metric) if on_val else ()
+    val = answers_of(source, several, on_val) if on_val and not folds else None
     column = Column(
         encoder=encoder,
         records=several,
         test=_measures(several, numbers),
         val=_measures(several, on_val) if on_val else (),
     )
-    return column, answers, None if isinstance(val, str) else val
+    return column, answers, None if isinstance(val, str) else val, folds
 
 
 def _measures(several: Sequence[Record], numbers: Sequence[int]) -> tuple[Measure, ...]:
@@ -136,6 +125,8 @@ def _assembled(name: str, seeds: tuple[int | None, ...], read: list[_Read], plac
 
     ordered = sorted(read, key=place)
     val = [one[2] for one in ordered if one[2] is not None]
+    folds, test = folds_together([one[3] for one in ordered]), together([one[1] for one in ordered])
+    whole = together(val) if len(val) == len(ordered) else None
     return Task(
         name=name,
         metric=metric,
@@ -143,6 +134,7 @@ def _assembled(name: str, seeds: tuple[int | None, ...], read: list[_Read], plac
         split=str(first.test[0].facets["split"]),
         seeds=seeds,
         columns=tuple(one[0] for one in ordered),
-        test=together([one[1] for one in ordered]),
-        val=together(val) if len(val) == len(ordered) else None,
+        test=test,
+        val=all_val(folds, test.units) if folds else whole,
+        folds=folds,
     )

@@ -8,19 +8,28 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from eyechart.results.answers import Task, measured
+from eyechart.results.answers import Task
 from eyechart.results.costs import COSTS, cheapest
 from eyechart.results.differences import differences, widened
 from eyechart.results.families import Row
+from eyechart.results.nested import folds_together, nested, taken
 from eyechart.results.paired import bounds, resampled, together
+from eyechart.results.stored import measured
 from eyechart.results.where import Condition
 
+_NESTED = (
+    "cross-validated: in each of {} folds the best on its val is scored on its test, and the recommendation's score is "
+    "of all these; the scores of single encoders, picks included, do not allow for the choice"
+)
 VAL, TEST = 1, 0  # streams of resamples: those of val and of test have nothing to do with each other
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """The encoder and task that are best on val, and their score on test."""
+    """The encoder and task that are best on val, and their score on test.
+
+    With folds `val` is the mean over them, and `test` is nested: in each fold the best on its val, scored on its test.
+    """
 
     encoder: str
     task: str
@@ -32,6 +41,7 @@ class Recommendation:
     n: int
     among: int  # combinations of encoder and task it was chosen from
     again: float  # share of resampled val sets on which the same one is best
+    folds: int = 0  # of cross-validation, those of all repeats
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,8 +149,12 @@ def _chosen(
     test_draws = np.stack([one.draws for one in ordered], axis=1)
     low, high, again = whole_choice(sign * val_draws[:, : len(ordered)], test_draws)
     own = [bound for bound in (best.low, best.high) if bound is not None]
+    test, folds = best.test, folds_together([taken(one.task.folds, [one.place]) for one in ordered])
     if len(ordered) == 1 and own:
         low, high = own  # nothing was chosen
+    elif folds:
+        test, low, high = nested(folds, ordered[0].task.test.units, higher=sign > 0)
+        own, notes = [], [*notes, _NESTED.format(len(folds))]
     found = differences(wide, val_draws)
     apart = set(found.second[found.separated & (found.first == 0)].tolist())
     tied = [one for place, one in enumerate(ordered) if place not in apart]
@@ -151,12 +165,13 @@ def _chosen(
             task=best.task,
             metric=best.metric,
             val=best.val or 0.0,
-            test=best.test,
+            test=test,
             low=min([low, *own]),
             high=max([high, *own]),
             n=best.n,
             among=len(ordered),
             again=again,
+            folds=len(folds),
         ),
         picks=picks,
         tied_on_val=tuple((one.row.encoder, one.row.task) for one in tied),

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from eyechart.results.answers import Task, measured, read_task
+from eyechart.images.folds import numbers
+from eyechart.results.answers import Task, read_task
 from eyechart.results.choice import TEST, Choice, Pick, Recommendation, choose
 from eyechart.results.costs import COSTS
 from eyechart.results.differences import Wide, differences, widened
 from eyechart.results.families import Agreement, Pair, Row, agreements, pairs, rows
 from eyechart.results.paired import resampled
 from eyechart.results.sentence import sentence
-from eyechart.results.stored import Source
+from eyechart.results.stored import Source, measured
 from eyechart.results.where import Condition
 
 UNBALANCED = 5  # times the smallest class: from there on, balanced accuracy
@@ -70,17 +71,26 @@ def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
         if task is not None:
             tasks.append(task)
     if asked.metric is None and any(task.metric == "balanced_accuracy" for task in tasks) and unbalanced:
-        ratio = f"the largest class has {sizes.max():,} images in train and val, the smallest {sizes.min():,}"
+        where = "" if _folded(source) else " in train and val"
+        ratio = f"the largest class has {sizes.max():,} images{where}, the smallest {sizes.min():,}"
         notes.append(f"compared by balanced accuracy, because {ratio}")
     return _decision(data, source, asked, tasks, notes)
 
 
 def _class_sizes(source: Source) -> np.ndarray:
-    """Give the sizes of the classes in train and val together, those that are there at all; test is not looked at."""
-    splits = [split for split in ("train", "val") if split in source.records[0].keys["data"]]
+    """Give the sizes of the classes in train and val together, those that are there at all; test is not looked at.
+
+    Folds have the same shares of the classes, so that those of all images say nothing of any one test.
+    """
+    wanted = ("test",) if _folded(source) else ("train", "val")
+    splits = [split for split in wanted if split in source.records[0].keys["data"]]
     labels = [source.images(split).labels for split in splits]
     sizes = np.bincount(np.concatenate(labels)) if labels else np.zeros(0, dtype=np.int64)
     return sizes[sizes > 0]
+
+
+def _folded(source: Source) -> bool:
+    return bool(numbers(source.records[0].keys["data"]))
 
 
 def _metric(source: Source, task: str, asked: str | None, *, unbalanced: bool) -> str | None:
@@ -170,9 +180,10 @@ def is_floor(bound: str) -> bool:
 
 def _guess(source: Source, metric: str) -> tuple[str, float] | None:
     """Give what one scores on test without looking at the images: the most frequent class of train, always."""
-    if metric not in {"accuracy", "balanced_accuracy"} or "train" not in source.records[0].keys["data"]:
+    learnt = "test" if _folded(source) else "train"  # folds have the same shares of the classes
+    if metric not in {"accuracy", "balanced_accuracy"} or learnt not in source.records[0].keys["data"]:
         return None
-    train, test = source.images("train"), source.images("test")
+    train, test = source.images(learnt), source.images("test")
     always = int(np.bincount(train.labels).argmax())
     share = float((test.labels == always).mean())
     if metric == "balanced_accuracy":

@@ -86,18 +86,22 @@ class Answers:
 
 
 def units_of(groups: np.ndarray | None, n: int) -> Int64[np.ndarray, " n"]:
-    """Give the unit of each of n images: its group, or itself where there are no groups.
+    """Give the unit of each of n images: its group, or itself where it has none.
 
     Of a single group nothing can be concluded about others: its images are then a sample of that group alone.
 
     >>> units_of(np.array(["b", "a", "b"]), 3).tolist(), units_of(np.array(["a", "a"]), 2).tolist()
     ([1, 0, 1], [0, 1])
+    >>> units_of(np.array(["", "a", "", "a"]), 4).tolist()
+    [1, 0, 2, 0]
     """
-    if groups is not None:
-        names, units = np.unique(groups, return_inverse=True)
-        if len(names) > 1:
-            return units.astype(np.int64)
-    return np.arange(n, dtype=np.int64)
+    if groups is None or len(np.unique(groups)) == 1:
+        return np.arange(n, dtype=np.int64)
+    alone = groups == ""
+    names, units = np.unique(groups[~alone], return_inverse=True)
+    found = np.empty(n, np.int64)
+    found[~alone], found[alone] = units, len(names) + np.arange(alone.sum())
+    return found
 
 
 def together(several: Sequence[Answers]) -> Answers:
@@ -127,13 +131,13 @@ def resampled(
     widest = max(one.given.shape[1] * (one.counted.classes if one.counted else 1) for one in several)
     rows = max(1, _AT_ONCE // max(widest, len(several[0].units)))
     parts: list[list[np.ndarray]] = [[] for _ in several]
-    for block in _weights(several[0].units, stream, resamples, rows):
+    for block in weights_of(several[0].units, stream, resamples, rows):
         for one, part in zip(several, parts, strict=True):
             part.append(scores(one, block))
     return [np.concatenate(part) for part in parts]
 
 
-def _weights(units: Int64[np.ndarray, " n"], stream: int, resamples: int, rows: int) -> Iterator[np.ndarray]:
+def weights_of(units: Int64[np.ndarray, " n"], stream: int, resamples: int, rows: int) -> Iterator[np.ndarray]:
     """Yield blocks [b, n]: how often each image is in each resample."""
     size = int(units.max()) + 1
     rng = np.random.default_rng([stream, size, len(units)])
@@ -149,15 +153,26 @@ def _weights(units: Int64[np.ndarray, " n"], stream: int, resamples: int, rows: 
 
 def scores(answers: Answers, weights: Float64[np.ndarray, "b n"]) -> Float64[np.ndarray, "b m"]:
     """Give the score of each encoder when each image counts so many times; NaN where none counts that it was given."""
+    return score_of(answers, parts_of(answers, weights))
+
+
+def parts_of(answers: Answers, weights: Float64[np.ndarray, "b n"]) -> tuple[Float64[np.ndarray, "b m s *_"], ...]:
+    """Give what scores are made of: sums over images, so those of several sets of images can be added up."""
+    if answers.counted is not None:
+        parts: Sequence[np.ndarray] = _counts(answers, answers.counted, weights)
+    else:
+        right = weights @ answers.right
+        given = weights.sum(axis=1, keepdims=True) if answers.complete else weights @ answers.given
+        parts = right, np.broadcast_to(given, right.shape)
+    return tuple(part.reshape(len(weights), *answers.outcomes.shape[1:], *part.shape[2:]) for part in parts)
+
+
+def score_of(answers: Answers, parts: Sequence[Float64[np.ndarray, "b m s *_"]]) -> Float64[np.ndarray, "b m"]:
+    """Give the score that such sums make."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 is the NaN that is meant
-        if answers.counted is not None:
-            of_each = np.asarray(answers.counted.metric(_counts(answers, answers.counted, weights)))
-        elif answers.complete:
-            of_each = (weights @ answers.right) / weights.sum(axis=1, keepdims=True)
-        else:
-            of_each = (weights @ answers.right) / (weights @ answers.given)
-    return of_each.reshape(len(weights), *answers.outcomes.shape[1:]).mean(axis=2)
+        of_each = np.asarray(answers.counted.metric(Counts(*parts))) if answers.counted else parts[0] / parts[1]
+    return of_each.mean(axis=2)
 
 
 def bounds(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

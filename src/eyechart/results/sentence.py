@@ -38,10 +38,11 @@ def sentence(
     scored = f"{words(one.metric)} {number(one.test, one.metric)} ({low} to {high}{corrected})"
     among = f" where {where}" if where else ""
     named = f"{one.encoder} with {probe(one.task)}"
+    kind = "cross-validated" if one.folds else "test"
     if guess is not None and one.low <= guess[1]:
-        start = f"On {data}{among}, val prefers {named}, but its test {scored}"
+        start = f"On {data}{among}, val prefers {named}, but its {kind} {scored}"
         return f"{start} is no better than {guess[0]} ({number(guess[1], one.metric)})."
-    start = f"On {data}{among}, use {named}: test {scored}"
+    start = f"On {data}{among}, use {named}: {kind} {scored}"
     relations = [pair for pair in pairs if one.encoder in {pair.first, pair.second}]
     claims = [_relations(one.encoder, relations, others), _floor(one.encoder, others, learned)]
     return "; ".join([start, *filter(None, claims)]) + "."

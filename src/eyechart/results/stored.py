@@ -56,6 +56,20 @@ class Source:
         return self.opened[split]
 
 
+def measured(record: Record, metric: str, split: str | None = None) -> int | None:
+    """Give the number of the measure that is what the headline is, by this metric and on another split if asked.
+
+    Of measures for single draws and one of their mean, it is the mean.
+    """
+    wanted = dict(record.headline.get("facets", {})) | ({} if split is None else {"split": split})
+    found = [
+        ("draw" in measure.facets, number)
+        for number, measure in enumerate(record.measures)
+        if measure.metric == metric and all(measure.facets.get(name) == value for name, value in wanted.items())
+    ]
+    return min(found)[1] if found else None
+
+
 def answers_of(source: Source, several: Sequence[Record], numbers: Sequence[int]) -> Answers | str:
     """Give one encoder's answers, from its record for each seed and the number of the measure in it; or why not.
 

@@ -1,0 +1,1 @@
+"""What is wrong with a data set: copies, leaks, doubtful labels, unreadable and odd images; and what that costs."""

@@ -1,0 +1,97 @@
+"""Cross-validation as a user would type it."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eyechart import cli
+from eyechart.results import records
+
+DATA = "folder:photos(folds=3)"
+
+
+@pytest.fixture
+def eyechart(monkeypatch, capsys):
+    """Run a command in this process; gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def photos():
+    rng = np.random.default_rng(5)
+    for label, name in enumerate(("cat", "dog")):
+        folder = Path("photos") / name
+        folder.mkdir(parents=True)
+        for row in range(30):
+            pixels = rng.integers(0, 150, (16, 16, 3)) + 6 * np.eye(3)[label]
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{row:02d}.png")
+
+
+def nested_by_hand(out, task):
+    """The accuracy of the encoder that is best on each fold's val, on the fold's test, from the records alone."""
+    found = [record for record in records.read_all(Path(out)) if record.task == task]
+
+    def value(record, split):
+        return next(
+            (measure.value, measure.n)
+            for measure in record.measures
+            if measure.metric == "accuracy" and measure.facets["split"] == split and measure.facets["selected"]
+        )
+
+    right = images = 0.0
+    for number in (1, 2, 3):
+        on_val = np.array([value(record, f"fold{number}/val")[0] for record in found])
+        on_test = np.array([value(record, f"fold{number}/test")[0] for record in found])
+        n = value(found[0], f"fold{number}/test")[1]
+        right += n * on_test[on_val >= on_val.max() - 1e-9].mean()
+        images += n
+    return right / images
+
+
+def test_a_folder_is_cross_validated_and_compared(eyechart, photos):
+    encoders = [word for name in ("pixels(size=4)", "hog", "noise") for word in ("--encoder", name)]
+    code, out, err = eyechart("run", *encoders, "--data", DATA, "--task", "knn(k=(1, 5))", "--out", "run")
+    assert code == 0, err
+    assert Path("run/report.html").is_file()
+    code, out, err = eyechart("compare", "run")
+    assert code == 0, err
+    last = out.strip().splitlines()[-1]
+    assert "cross-validated accuracy" in last
+    assert "in each of 3 folds the best on its val is scored on its test" in out.replace("\n", " ")
+    (decision,) = json.loads(eyechart("compare", "run", "--json")[1])["decisions"]
+    chosen = decision["recommendation"]
+    assert chosen["folds"] == 3
+    assert chosen["test"] == pytest.approx(nested_by_hand("run", "knn(k=(1, 5))"), abs=1e-9)
+    assert chosen["low"] < chosen["test"] < chosen["high"]
+    assert {row["n"] for row in decision["rows"]} == {60}
+
+
+def test_a_second_run_computes_nothing(eyechart, photos):
+    command = ("run", "--encoder", "pixels(size=4)", "--data", DATA, "--task", "knn(k=1)", "--out", "run")
+    assert eyechart(*command)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("run/results").rglob("*.json")}
+    assert eyechart(*command)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("run/results").rglob("*.json")} == before
+
+
+def test_few_images_are_advised_folds(eyechart, photos, caplog):
+    eyechart("run", "--encoder", "noise", "--data", "folder:photos", "--task", "knn(k=1)", "--out", "run")
+    assert len([line for line in caplog.messages if "folds=5" in line]) == 1
+
+
+def test_one_fold_is_refused_in_one_line(eyechart, photos):
+    code, _, err = eyechart("run", "--encoder", "noise", "--data", "folder:photos(folds=1)", "--task", "knn")
+    assert code == 2
+    assert [line for line in err.splitlines() if line.startswith("error: ") and "folds" in line]
