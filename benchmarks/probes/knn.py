@@ -62,6 +62,9 @@ class Faiss:
         print("go", file=self.process.stdin, flush=True)
         self.seconds.append(float(self.process.stdout.readline()))
 
+    def end(self) -> None:
+        self.process.communicate()
+
 
 def product(x: np.ndarray, q: np.ndarray) -> None:
     """The matrix product alone, in the blocks the search uses."""
@@ -101,6 +104,8 @@ def main() -> None:
             ways |= {f"faiss IndexFlatIP, {kernel or 'unset'}": call for kernel, call in kernels.items()}
         eyechart(x, y, q[:600], "fp32"), eyechart(x, y, q[:600], "bf16")  # compiled and warm
         seconds = interleaved(ways, asked.rounds)
+        for call in kernels.values():
+            call.end()
     ours = seconds["eyechart fp32"]
     flops = 2 * N * D * QUERIES
     done = 2 * (N - N % 4096) * D * (QUERIES - QUERIES % 512)

@@ -20,12 +20,18 @@ def fair() -> None:
 def interleaved(ways: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Time every way once in each round, so that a slow minute of the machine slows all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, way in ways.items():
             start = time.perf_counter()
             way()
             seconds[name].append(time.perf_counter() - start)
+            note(f"round {number + 1} of {rounds}: {name}: {seconds[name][-1]:.2f} s")
     return seconds
+
+
+def note(line: str) -> None:
+    """Say on stderr how far the work is."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def said(name: str, seconds: list[float], *, ours: list[float] | None = None, more: str = "") -> str:

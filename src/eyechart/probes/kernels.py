@@ -9,7 +9,9 @@ import numpy as np
 
 from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER
 
-_LANES = 16  # floats looked at together: one vector register
+_LAST = (1 << 31) - 1  # the largest number a column may have
+NOTHING = -(0x7F800001 << 32) | (_LAST + 1)  # in a heap: the score -inf of column -1
+_GROUP = 64  # scores looked at together: some vector registers
 
 
 def _compiled(*, parallel: bool = False, fastmath: Any = False) -> Callable[[Any], Any]:
@@ -23,50 +25,83 @@ def _compiled(*, parallel: bool = False, fastmath: Any = False) -> Callable[[Any
 
 
 @_compiled()
-def _replace_smallest(values: np.ndarray, index: np.ndarray, value: float, column: int) -> None:
+def _replace_smallest(heap: np.ndarray, key: np.int64) -> None:
     """Replace the root of a heap whose root is its smallest."""
-    size, at = len(values), 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
+    size, at, child = len(heap), 0, 1
+    while child + 1 < size:
+        child += heap[child + 1] < heap[child]  # without a branch, which would be guessed wrong half of the time
+        if heap[child] >= key:
             break
-        if child + 1 < size and values[child + 1] < values[child]:
-            child += 1
-        if values[child] >= value:
-            break
-        values[at], index[at] = values[child], index[child]
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    if child + 1 == size and heap[child] < key:
+        heap[at] = heap[child]
         at = child
-    values[at], index[at] = value, column
+    heap[at] = key
 
 
-@_compiled(fastmath=True)  # scores are finite or -inf, so that a maximum may be taken in any order
-def _keep_row(scores: np.ndarray, first: int, values: np.ndarray, index: np.ndarray) -> None:
-    whole = len(scores) - len(scores) % _LANES
-    for start in range(0, whole, _LANES):
-        largest = scores[start]
-        for column in range(_LANES):
-            largest = max(largest, scores[start + column])
-        if largest > values[0]:  # rare once the heap has seen a few hundred rows
-            for column in range(start, start + _LANES):
-                if scores[column] > values[0]:
-                    _replace_smallest(values, index, scores[column], first + column)
-    for column in range(whole, len(scores)):
-        if scores[column] > values[0]:
-            _replace_smallest(values, index, scores[column], first + column)
+@_compiled()
+def _score(bits: Any, missing: int) -> np.float32:
+    """Give the number that the bits of a float32 mean, of which the last ones may be missing, as in a bfloat16."""
+    return np.int32(np.int32(bits) << missing).view(np.float32)
+
+
+@_compiled()
+def _key(score: Any, column: int) -> np.int64:
+    """Give an integer that is larger for larger scores, and of equal ones for earlier columns."""
+    bits = np.int64(np.float32(score).view(np.int32))
+    return ((bits ^ ((bits >> 31) & _LAST)) << 32) | (_LAST - column)
+
+
+@_compiled()
+def _score_in(key: Any) -> np.float32:
+    bits = key >> 32
+    return np.int32(bits ^ ((bits >> 31) & _LAST)).view(np.float32)
+
+
+@_compiled()
+def _keep_some(scores: np.ndarray, start: int, end: int, first: int, heap: np.ndarray, missing: int) -> None:
+    bar = _score_in(heap[0])
+    for column in range(start, end):
+        score = _score(scores[column], missing)
+        if score > bar:
+            _replace_smallest(heap, _key(score, first + column))
+            bar = _score_in(heap[0])
+
+
+@_compiled()
+def _keep_row(scores: np.ndarray, first: int, heap: np.ndarray) -> None:
+    missing = 32 - 8 * scores.itemsize
+    whole = len(scores) - len(scores) % _GROUP
+    for start in range(0, whole, _GROUP):
+        bar, above = _score_in(heap[0]), False
+        for column in range(_GROUP):
+            above = above | (_score(scores[start + column], missing) > bar)
+        if above:  # rare after a few hundred columns
+            _keep_some(scores, start, start + _GROUP, first, heap, missing)
+    _keep_some(scores, whole, len(scores), first, heap, missing)
 
 
 @_compiled(parallel=True)
-def keep_largest(scores: np.ndarray, first: int, values: np.ndarray, index: np.ndarray) -> None:
-    """Keep the largest scores of each row, with the number of their column, in heaps that start as -inf.
+def keep_largest(scores: np.ndarray, first: int, heaps: np.ndarray) -> None:
+    """Keep the largest scores of each row, with the number of their column.
 
     Args:
-        scores: float32 [q, b], of columns first ... first + b - 1 of the whole.
+        scores: [q, b], of columns first ... first + b - 1 of the whole: float32 seen as int32, or bfloat16 as int16.
+            None is NaN.
         first: the number of the first column.
-        values: float32 [q, m]; afterwards the m largest seen so far, the smallest of them at position 0.
-        index: int32 [q, m]; the columns of the values.
+        heaps: int64 [q, m], at first NOTHING; afterwards the m largest seen so far, which `opened` reads.
     """
     for row in numba.prange(len(scores)):
-        _keep_row(scores[row], first, values[row], index[row])
+        _keep_row(scores[row], first, heaps[row])
+
+
+def opened(heaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the scores (float32) and columns (int64) in heaps, the largest first; -inf and -1 where nothing was kept."""
+    keys = np.sort(heaps, axis=1)[:, ::-1]
+    bits = keys >> 32
+    bits ^= (bits >> 31) & _LAST
+    return bits.astype(np.int32).view(np.float32), _LAST - (keys & (2 * _LAST + 1))
 
 
 @_compiled(fastmath={"reassoc", "contract"})  # summed in lanes: in the same order for every pair of rows
@@ -116,7 +151,7 @@ def insert_exact(
     q: np.ndarray,
     x: np.ndarray,
     own: np.ndarray,
-    candidates: tuple[np.ndarray, np.ndarray],
+    candidates: tuple[np.ndarray, np.ndarray, np.ndarray],
     values: np.ndarray,
     index: np.ndarray,
 ) -> None:
@@ -126,16 +161,19 @@ def insert_exact(
         kind: COSINE, EUCLIDEAN, HELLINGER or UNIT_EUCLIDEAN.
         q: float32 [q, d]. x: float32 [n, d].
         own: int64 [q]; the row of x that is the query itself and is passed over, or -1.
-        candidates: starts int64 [q + 1] and rows of x int64: those of query i are rows[starts[i]:starts[i + 1]]. One
-            that is named twice is inserted once.
+        candidates: starts int64 [q + 1], rows of x int64 and their reach float64: those of query i are
+            rows[starts[i]:starts[i + 1]]. None is more similar than its reach, and those with the largest come first.
+            One that is named twice is inserted once.
         values: float64 [q, k], descending, -inf where there is nothing yet. index: int64 [q, k], their rows.
     """
-    starts, rows = candidates
+    starts, rows, reach = candidates
     for row in numba.prange(len(q)):
         last = values.shape[1] - 1
         for position in range(starts[row], starts[row + 1]):
             candidate = rows[position]
-            if candidate == own[row] or candidate in index[row]:
+            if reach[position] < values[row, last]:
+                break
+            if candidate < 0 or candidate == own[row] or candidate in index[row]:
                 continue
             value = _similarity(kind, q[row], x[candidate])
             if value < values[row, last] or (value == values[row, last] and candidate > index[row, last]):

@@ -23,6 +23,7 @@ _ROUNDING = {"fp32": 2.0**-24, "bf16": 2.0**-9}  # relative error of writing a n
 _TERMS = {"fp32": 1, "bf16": 3}  # columns that hold a float32 number to its last digit
 _BELOW_ALL = -4.0  # no score of rows of length 1 is as low
 _SAMPLE = 4096  # rows whose mean centers the others
+_READY_BYTES = 256 << 20  # of a database whose blocks are kept
 _GROUP = 64  # scores of which only the largest is looked at first, on a GPU
 
 
@@ -46,6 +47,7 @@ class Space:
     database: Float32[np.ndarray, "n d"]
     center: "torch.Tensor"
     work: Work
+    ready: "dict[str, list[tuple[int, Side]]] | None" = None  # precision -> the blocks, where they are kept
 
     @property
     def offset(self) -> float:
@@ -64,35 +66,41 @@ class Side(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """For each query the rows that could be nearest. No other row scores more than `reach`."""
+    """For each query the rows that could be nearest. No other row can reach more than the least of these can."""
 
     rows: np.ndarray  # int64 [q, m]
-    reach: np.ndarray  # float64 [q]
+    reach: np.ndarray  # float64 [q, m]: no row is more similar than this
     void: np.ndarray  # int64: rows of zeros, which may come on top of these
 
 
-def space(kind: int, database: Float32[np.ndarray, "n d"], work: Work) -> Space:
-    """Give a space, centered on the mean of a sample. Any point would do; one in the middle loses the fewest digits."""
+def space(kind: int, database: Float32[np.ndarray, "n d"], work: Work, *, passes: int) -> Space:
+    """Give a space, centered on the mean of a sample. Any point would do; one in the middle loses the fewest digits.
+
+    A small database that is passed through several times is made ready for the product once.
+    """
     sample, _ = _prepared(kind, database[:: max(1, len(database) // _SAMPLE)], work.device)
     center = sample.double().mean(dim=0).float().nan_to_num(0.0, 0.0, 0.0)
-    return Space(kind=kind, database=database, center=center, work=work)
+    ready = {} if passes > 1 and database.nbytes <= _READY_BYTES else None
+    return Space(kind=kind, database=database, center=center, work=work, ready=ready)
 
 
 def propose(where: Space, queries: Float32[np.ndarray, "q d"], m: int, precision: str) -> Proposals:
     """Give the m rows with the highest scores for each query, as a product in fp32 or bf16 sees it."""
-    keep = _keep_on_cpu if where.work.device == "cpu" else _keep_on_device
-    one, state, bounds, void = side(where, queries, precision, query=True), None, [], []
-    for first, block in blocks(where, precision):
-        bounds.append((block.length.max(), block.lost.max(), block.error.max()))
-        void.extend(first + np.flatnonzero(block.void)[:m])
-        state = keep(where.work.queries, one.rows, block.rows, first, m, state)
-    assert state is not None  # a database has rows
-    values, index = state
-    worst = values.min(axis=1).astype(np.float64)
-    written = 2 * _ROUNDING["bf16"] * np.abs(worst) if precision == "bf16" else 0.0  # a bf16 product is bf16 itself
+    one, bounds, void = side(where, queries, precision, query=True), [], []
+
+    def seen() -> Iterator[tuple[int, "torch.Tensor"]]:
+        for first, block in blocks(where, precision):
+            bounds.append((block.length.max(), block.lost.max(), block.error.max()))
+            void.extend(first + np.flatnonzero(block.void)[:m])
+            yield first, block.rows
+
+    keep = _kept_on_cpu if where.work.device == "cpu" else _kept_on_device
+    values, index = keep(where.work, one.rows, seen(), m)
+    reach = values.astype(np.float64)
+    reach += 2 * _ROUNDING["bf16"] * np.abs(reach) if precision == "bf16" else 0.0  # a bf16 product is bf16 itself
     length, lost, error = np.max(bounds, axis=0)
-    hidden = slack(one, length, lost, error, where.database.shape[1])
-    return Proposals(index.astype(np.int64), worst + written + hidden + where.offset, np.array(void[:m], np.int64))
+    reach += slack(one, length, lost, error, where.database.shape[1])[:, None] + where.offset
+    return Proposals(index, reach, np.array(void[:m], np.int64))
 
 
 def slack(one: Side, length: float, lost: float, error: float, d: int) -> np.ndarray:
@@ -111,12 +119,20 @@ def _sums(d: int) -> float:
 
 def blocks(where: Space, precision: str) -> Iterator[tuple[int, Side]]:
     """Give the database piece by piece, ready for the product, with the number of each piece's first row."""
+    if where.ready is not None and precision in where.ready:
+        yield from where.ready[precision]
+        return
+    made = []
     for first in range(0, len(where.database), where.work.rows):
         block = side(where, where.database[first : first + where.work.rows], precision, query=False)
         if not np.isfinite(block.length).all():
             row = first + int(np.flatnonzero(~np.isfinite(block.length))[0])
             raise EyechartError(f"row {row} of the database of neighbors holds a value that is not finite.")
         yield first, block
+        if where.ready is not None:
+            made.append((first, block))
+    if where.ready is not None:
+        where.ready[precision] = made
 
 
 def side(where: Space, raw: np.ndarray, precision: str, *, query: bool) -> Side:
@@ -166,48 +182,46 @@ def _prepared(kind: int, raw: np.ndarray, device: str) -> tuple["torch.Tensor", 
     return x, norm
 
 
-_State = tuple[np.ndarray, np.ndarray]  # values [q, m] and index [q, m] of the rows kept so far
+_Rows = Iterator[tuple[int, "torch.Tensor"]]  # the number of a block's first row, and its rows
+_Kept = tuple[np.ndarray, np.ndarray]  # the largest scores [q, m] in descending order, and the numbers of their rows
 
 
-def _keep_on_cpu(
-    at_once: int, queries: "torch.Tensor", rows: "torch.Tensor", first: int, m: int, state: _State | None
-) -> _State:
+def _kept_on_cpu(work: Work, queries: "torch.Tensor", database: _Rows, m: int) -> _Kept:
     import torch
 
-    from eyechart.probes.kernels import keep_largest
+    from eyechart.probes.kernels import NOTHING, keep_largest, opened
 
-    values, index = state or (np.full((len(queries), m), -np.inf, np.float32), np.full((len(queries), m), -1, np.int32))
-    product = torch.empty((at_once, len(rows)), dtype=rows.dtype)
-    scores = product if rows.dtype == torch.float32 else torch.empty((at_once, len(rows)))
-    for start in range(0, len(queries), at_once):
-        some = queries[start : start + at_once]
-        with fast_float32():
-            torch.mm(some, rows.T, out=product[: len(some)])
-        if scores is not product:
-            scores.copy_(product)
-        part = slice(start, start + at_once)
-        keep_largest(scores[: len(some)].numpy(), first, values[part], index[part])
-    return values, index
+    heaps, at_once = np.full((len(queries), m), NOTHING), work.queries
+    bits = torch.int32 if queries.dtype == torch.float32 else torch.int16  # numpy has no bfloat16
+    product = torch.empty((at_once, work.rows), dtype=queries.dtype)
+    for first, rows in database:
+        for start in range(0, len(queries), at_once):
+            some = queries[start : start + at_once]
+            scores = product.view(-1)[: len(some) * len(rows)].view(len(some), -1)
+            with fast_float32():
+                torch.mm(some, rows.T, out=scores)
+            keep_largest(scores.view(bits).numpy(), first, heaps[start : start + at_once])
+    return opened(heaps)
 
 
-def _keep_on_device(
-    at_once: int, queries: "torch.Tensor", rows: "torch.Tensor", first: int, m: int, state: _State | None
-) -> _State:
+def _kept_on_device(work: Work, queries: "torch.Tensor", database: _Rows, m: int) -> _Kept:
     """The same with torch alone: the largest of each group of scores says which groups are worth sorting."""
     import torch
 
-    values, index = state or (np.full((len(queries), m), -np.inf, np.float32), np.full((len(queries), m), -1, np.int32))
-    short = -len(rows) % _GROUP
-    for start in range(0, len(queries), at_once):
-        part = slice(start, start + at_once)
-        with fast_float32(str(rows.device)):
-            scores = (queries[part] @ rows.T).float()
-        scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf).unflatten(1, (-1, _GROUP))
-        groups = scores.amax(dim=2).topk(min(m, scores.shape[1]), dim=1).indices
-        best = scores.gather(1, groups[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
-        columns = (first + groups[:, :, None] * _GROUP + torch.arange(_GROUP, device=groups.device)).flatten(1)
-        both = torch.cat([torch.from_numpy(values[part]).to(best.device), best], dim=1)
-        names = torch.cat([torch.from_numpy(index[part]).to(best.device), columns.int()], dim=1)
-        largest, where = both.topk(m, dim=1)
-        values[part], index[part] = largest.cpu().numpy(), names.gather(1, where).cpu().numpy()
+    values = np.full((len(queries), m), -np.inf, np.float32)
+    index = np.full((len(queries), m), -1)
+    for first, rows in database:
+        short = -len(rows) % _GROUP
+        for start in range(0, len(queries), work.queries):
+            part = slice(start, start + work.queries)
+            with fast_float32(str(rows.device)):
+                scores = (queries[part] @ rows.T).float()
+            scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf).unflatten(1, (-1, _GROUP))
+            groups = scores.amax(dim=2).topk(min(m, scores.shape[1]), dim=1).indices
+            best = scores.gather(1, groups[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
+            columns = (first + groups[:, :, None] * _GROUP + torch.arange(_GROUP, device=groups.device)).flatten(1)
+            both = torch.cat([torch.from_numpy(values[part]).to(best.device), best], dim=1)
+            names = torch.cat([torch.from_numpy(index[part]).to(best.device), columns], dim=1)
+            largest, where = both.topk(m, dim=1)
+            values[part], index[part] = largest.cpu().numpy(), names.gather(1, where).cpu().numpy()
     return values, index

@@ -6,14 +6,17 @@ be missing. The few queries that fail this test are searched again with a thresh
 proposals. So block sizes, devices and the precision of the product change the time it takes and never the answer.
 """
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from eyechart.probes.products import bfloat16_pays, fast_float32
 from eyechart.probes.proposals import COSINE, Space, Work, blocks, propose, side, slack, space
 
-_SPARE = {"fp32": 16, "bf16": 96}  # proposals beyond k: more of them, fewer second searches
-_GIVE_UP = 0.25  # of the first queries: with more left undecided, bfloat16 costs more than it saves
+_SPARE = {"fp32": 8, "bf16": 96}  # proposals beyond k + 1: more of them, fewer second searches
+_MOST = 0.98  # of the first queries, for which there will be enough proposals
+_GIVE_UP = 0.25  # of some queries: with more left undecided, bfloat16 costs more than it saves
 _LARGE = 1 << 24  # scores; below it the choice takes longer than the search
 _SECOND = 64  # queries searched together the second time
 
@@ -30,58 +33,71 @@ def nearest(
 
     Best first, of equal ones the earlier row. `own` is the row each query must not find, or -1.
     """
-    where, precision = space(kind, database, work), work.precision
+    precision, trial = work.precision, 0
     if precision == "auto":
         large = len(queries) * len(database) >= _LARGE
         precision = "bf16" if large and bfloat16_pays(work.device) else "fp32"
+    if precision == "bf16":
+        trial = min(work.pilot, len(queries))
+    starts = [*range(0, trial, max(1, trial)), *range(trial, len(queries), work.chunk), len(queries)]
+    where = space(kind, database, work, passes=len(starts) - 1)
     index, value = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
-    start = 0
-    while start < len(queries):
-        size = work.pilot if start == 0 and precision == "bf16" else work.chunk
-        part = slice(start, start + size)
-        undecided = _decide(where, precision, queries[part], own[part], index[part], value[part])
-        if undecided > _GIVE_UP * size:
-            precision = "fp32"
-        start += size
+    spare = _SPARE[precision]
+    for start, end in itertools.pairwise(starts):
+        part = slice(start, end)
+        needed = _decide(where, (precision, spare), queries[part], own[part], index[part], value[part])
+        if np.mean(needed > k + 1 + spare) > _GIVE_UP:
+            precision, spare = "fp32", _SPARE["fp32"]
+        elif end == trial:
+            spare = min(spare, max(0, int(np.quantile(needed, _MOST, method="higher")) - k - 1))
     return index, value
 
 
 def _decide(
     where: Space,
-    precision: str,
+    first: tuple[str, int],
     queries: Float32[np.ndarray, "q d"],
     own: Int64[np.ndarray, " q"],
     index: Int64[np.ndarray, "q k"],
     value: Float64[np.ndarray, "q k"],
-) -> int:
-    """Fill in the answers of some queries. Give how many the first product could not decide."""
-    left, undecided = np.arange(len(queries)), []
-    for step in (precision, "fp32") if precision == "bf16" else (precision,):
-        index[left], value[left], decided = _proposed(where, step, queries[left], own[left], index.shape[1])
-        left = left[~decided]
-        undecided.append(len(left))
-        if not len(left):
-            return undecided[0]
+) -> Int64[np.ndarray, " q"]:
+    """Fill in the answers of some queries.
+
+    `first` is the precision that is tried first, with the number of proposals beyond k + 1. How many proposals that
+    would have needed for each query is given back; those it had too few for are searched again in fp32.
+    """
+    k, found = index.shape[1], []
+    left = np.arange(len(queries))
+    for precision, spare in (first, ("fp32", _SPARE["fp32"])):
+        m = min(len(where.database), k + 1 + spare)
+        index[left], value[left], needed = _proposed(where, precision, queries[left], own[left], k, m)
+        left = left[needed > m]
+        found.append(needed)
+        if precision == "fp32" or not len(left):
+            break
     for start in range(0, len(left), _SECOND):
         rows = left[start : start + _SECOND]
         index[rows], value[rows] = _above(where, queries[rows], own[rows], value[rows])
-    return undecided[0]
+    return found[0]
 
 
 def _proposed(
-    where: Space, precision: str, queries: np.ndarray, own: np.ndarray, k: int
+    where: Space, precision: str, queries: np.ndarray, own: np.ndarray, k: int, m: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the best of the proposed rows, their similarities, and for which queries nothing better can be missing."""
-    m = min(len(where.database), k + 1 + _SPARE[precision])
+    """Give the best k of m proposed rows, their similarities, and how many proposals prove that nothing better exists.
+
+    Where that is more than m, something better may be missing.
+    """
     proposals = propose(where, queries, m, precision)
+    proposals.reach[~queries.any(axis=1)] = np.inf  # of a query of zeros a product says nothing
     index, value = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
     every = np.broadcast_to(proposals.void, (len(queries), len(proposals.void)))
-    candidates = np.concatenate([proposals.rows, every], axis=1)
-    starts = np.arange(len(queries) + 1) * candidates.shape[1]
-    _insert(where, queries, own, starts, candidates.ravel(), index, value)
-    # Of a query of zeros no product says anything, but every row is equally near to it.
-    decided = (m == len(where.database)) | (value[:, -1] > proposals.reach) & queries.any(axis=1)
-    return index, value, decided
+    rows = np.concatenate([every, proposals.rows], axis=1)
+    reach = np.concatenate([np.full(every.shape, np.inf), proposals.reach], axis=1)
+    starts = np.arange(len(queries) + 1) * rows.shape[1]
+    _insert(where, queries, own, (starts, rows.ravel(), reach.ravel()), index, value)
+    needed = 1 + (proposals.reach >= value[:, -1:]).sum(axis=1)
+    return index, value, np.minimum(needed, m) if m == len(where.database) else needed
 
 
 def _above(where: Space, queries: np.ndarray, own: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +114,7 @@ def _above(where: Space, queries: np.ndarray, own: np.ndarray, known: np.ndarray
         near[nothing, : 2 * k + 2] = True
         rows, columns = np.nonzero(near)
         starts = np.searchsorted(rows, np.arange(len(queries) + 1))
-        _insert(where, queries, own, starts, first + columns, index, value)
+        _insert(where, queries, own, (starts, first + columns, np.full(len(rows), np.inf)), index, value)
         least = np.maximum(least, value[:, -1])
     return index, value
 
@@ -107,11 +123,10 @@ def _insert(
     where: Space,
     queries: np.ndarray,
     own: np.ndarray,
-    starts: np.ndarray,
-    candidates: np.ndarray,
+    candidates: tuple[np.ndarray, np.ndarray, np.ndarray],
     index: np.ndarray,
     value: np.ndarray,
 ) -> None:
     from eyechart.probes.kernels import insert_exact
 
-    insert_exact(where.kind, queries, where.database, own, (starts, candidates), value, index)
+    insert_exact(where.kind, queries, where.database, own, candidates, value, index)
