@@ -1,4 +1,10 @@
-"""Run every proof: `python acceptance/run_all.py --images FOLDER... --weights FILE` (see each script's own page)."""
+"""Run every proof (see each script's own page).
+
+    python acceptance/run_all.py [--images FOLDER...] [--photos FOLDER] [--weights FILE]
+
+The folders of images are `folder:` data sets, of which the first is embedded and killed, and chosen for; photos are
+those audit.py plants faults in; the weights are MobileNetV2's.
+"""
 
 import argparse
 import subprocess
@@ -9,16 +15,21 @@ HERE = Path(__file__).parent
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, nargs="+", help="folders of images; the first is embedded and killed")
-    parser.add_argument("--weights", type=Path, help="MobileNetV2's weights for real_images.py")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, nargs="+")
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--weights", type=Path)
     asked = parser.parse_args()
+    weights = ["--weights", str(asked.weights)] if asked.weights else []
     proofs: list[list[str]] = [["unreadable.py"], ["wheel.py"], ["decisions.py"]]
     if asked.images:
         proofs += [["kill.py", "--data", str(asked.images[0])], ["full_disk.py", "--data", str(asked.images[0])]]
+        proofs += [["choosing.py", "--data", str(asked.images[0]), *weights]]
         if asked.weights:
-            folders = [str(path) for path in asked.images]
-            proofs += [["real_images.py", "--data", *folders, "--weights", str(asked.weights)]]
+            proofs += [["real_images.py", "--data", *map(str, asked.images), *weights]]
+    if asked.photos:
+        proofs += [["audit.py", "--data-folder", str(asked.photos), *weights]]
+        proofs += [["near_duplicates.py", "--images", str(asked.photos)]]
     failed = []
     for name, *arguments in proofs:
         print(f"\n== {name}", flush=True)

@@ -1,21 +1,26 @@
-"""Made-up embeddings for the benchmarks: mixtures whose variances fall off as a power law, as those of networks do."""
+"""Made-up embeddings for the benchmarks: mixtures whose variances fall off as a power law, as those of networks do.
+
+The standard deviations of standardized MobileNetV2 features of CIFAR-10 fall as i^-0.43 between the 10th and the 100th
+direction, those of HOG as i^-0.44, and scikit-learn takes 66 and 156 iterations for them at C = 0.1. Here it is i^-0.5
+and 70. With i^-1 it would take 250, and what is faster by a preconditioner would look better than it is.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
-SEPARATION, MODES, FLIPPED = 0.5, 3, 0.03
+POWER, SEPARATION, MODES, FLIPPED = 0.5, 0.3, 3, 0.03
 _ROWS = 8192
 
 
 def blocks(n: int, d: int, classes: int, seed: int):
     """Give features and labels piece by piece: equal seeds, equal rows; the mixture depends on the classes alone.
 
-    Each class is three clusters; direction i has the standard deviation 1 / i, all are rotated, and 3 % of the labels
+    Each class is three clusters; direction i has the standard deviation i^-0.5, all are rotated, and 3 % of the labels
     are random.
     """
     made = np.random.default_rng([classes, d])
-    scale = 1 / np.arange(1, d + 1)
+    scale = np.arange(1.0, d + 1) ** -POWER
     rotation, _ = np.linalg.qr(made.standard_normal((d, d)))
     means = made.standard_normal((classes, MODES, d)) * scale * SEPARATION
     offset = made.standard_normal(d) * scale

@@ -326,7 +326,7 @@ def test_a_run_stopped_by_hand_says_that_nothing_is_lost(tmp_path):
     time.sleep(1)  # torch is being imported, or the network runs
     running.send_signal(signal.SIGINT)
     _, err = running.communicate()
-    assert running.returncode == 130
+    assert running.returncode == 130, err
     assert "what is finished is kept" in err
 
 

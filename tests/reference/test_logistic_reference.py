@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eyechart.probes import logistic
+from eyechart.probes import crossentropy, logistic
 from eyechart.probes.logistic import Logistic, fit_logistic
 from samples import refuses
 
@@ -62,8 +62,10 @@ def of_scikit_learn(x, y, c):
 SHAPES = [(2, 300, 20), (2, 40, 90), (10, 400, 30), (10, 60, 200), (100, 300, 12), (100, 200, 230)]
 
 
+@pytest.mark.parametrize("width", [1, 10_000])  # one c after the other, or all together
 @pytest.mark.parametrize(("classes", "n", "d"), SHAPES)
-def test_the_objective_is_at_or_below_scikit_learns_for_every_c(classes, n, d):
+def test_the_objective_is_at_or_below_scikit_learns_for_every_c(monkeypatch, classes, n, d, width):
+    monkeypatch.setattr(logistic, "_WIDTH", width)
     x, y = blobs(0, n, d, classes, spread=2.5)
     for c, model in fit_logistic(x, y, GRID).items():
         assert model.converged
@@ -88,29 +90,43 @@ def test_the_smallest_c_gives_the_solution_and_not_only_its_objective():
     assert np.abs(weights - theirs.coef_.T).max() < 0.005 * np.abs(theirs.coef_).max()
 
 
-def test_every_c_is_solved_as_if_alone():
+@pytest.mark.parametrize("width", [1, 8, 10_000])
+def test_every_c_is_solved_as_if_alone(monkeypatch, width):
+    monkeypatch.setattr(logistic, "_WIDTH", width)
     x, y = blobs(0, 200, 12, 4, spread=2.5)
-    for c, model in fit_logistic(x, y, GRID).items():
-        alone = fit(x, y, c)
-        assert np.abs(model.weights - alone.weights).max() <= 1e-3 * np.abs(alone.weights).max()
+    fitted = fit_logistic(x, y, GRID[::-1], tolerance=1e-7)
+    assert tuple(fitted) == GRID[::-1]
+    for c, model in fitted.items():
+        alone = fit(x, y, c, tolerance=1e-7)
+        assert model.objective == pytest.approx(alone.objective, rel=1e-6)
+        assert np.abs(model.weights - alone.weights).max() <= 5e-3 * np.abs(alone.weights).max()
+
+
+@pytest.mark.parametrize(("classes", "n", "d"), SHAPES[1::2])
+def test_a_long_grid_where_each_start_is_the_last_solution_is_as_good_as_from_zero(classes, n, d):
+    x, y = blobs(0, n, d, classes, spread=2.5)
+    grid = tuple(float(c) for c in 10 ** np.linspace(-6, 5, 45))
+    for c, model in list(fit_logistic(x, y, grid).items())[::11]:
+        least = fit(x, y, c, tolerance=1e-7).objective  # where c is large, it takes a long time to come down the rest
+        assert model.objective <= least * (1 + (1e-4 if c <= 100 else 1e-3))
 
 
 @pytest.mark.parametrize("centered", [False, True])
 def test_the_size_of_a_block_and_the_parts_change_nothing_to_speak_of(monkeypatch, centered):
     x, y = blobs(0, 1500, 12, 4, spread=2.5)
     whole = fit(x, y, 0.1, tolerance=1e-8)
-    monkeypatch.setattr(logistic, "_BLOCK_BYTES", 1)
-    monkeypatch.setattr(logistic, "_OFF_CENTER", 0.0 if centered else np.inf)
+    monkeypatch.setattr(crossentropy, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(crossentropy, "_OFF_CENTER", 0.0 if centered else np.inf)
     pieces = fit([x[:700], x[700:701], x[701:]], y, 0.1, tolerance=1e-8)
     assert np.abs(whole.weights - pieces.weights).max() <= 1e-4 * np.abs(whole.weights).max()
 
 
 def test_penalties_that_do_not_fit_in_memory_together_are_solved_in_turns(monkeypatch):
     x, y = blobs(0, 200, 12, 4, spread=2.5)
-    together = fit_logistic(x, y, GRID)
+    together = fit_logistic(x, y, GRID, tolerance=1e-7)
     monkeypatch.setattr(logistic, "_STATE_BYTES", 1)
-    for c, model in fit_logistic(x, y, GRID).items():
-        assert np.abs(model.weights - together[c].weights).max() <= 1e-3 * np.abs(model.weights).max()
+    for c, model in fit_logistic(x, y, GRID, tolerance=1e-7).items():
+        assert model.objective == pytest.approx(together[c].objective, rel=1e-6)
 
 
 def test_rows_may_be_memory_mapped_and_read_only(tmp_path):

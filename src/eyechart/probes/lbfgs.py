@@ -1,6 +1,7 @@
 """L-BFGS for several convex problems at once that share their data: one evaluation serves them all."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,19 @@ class Value(NamedTuple):
         return Value(*(part[which] for part in self))
 
 
+class Pair(NamedTuple):
+    """What a step has shown of the Hessian."""
+
+    step: "torch.Tensor"
+    change: "torch.Tensor"  # of the gradient
+    bend: float  # the product of both
+
+    def plus(self, diagonal: "torch.Tensor") -> "Pair":
+        """Give what the step would have shown, had the Hessian had this diagonal in addition."""
+        change = self.change + diagonal * self.step
+        return Pair(self.step, change, _dot(self.step, change))
+
+
 Evaluate = Callable[["torch.Tensor", Sequence[int]], Value]  # points [p, m] of the problems with these numbers
 
 
@@ -38,10 +52,23 @@ class Minimum:
     gap: float  # how far above the minimum that is, by the curvature seen, relative to what it is or has gained
     converged: bool
     steps: int
+    pairs: list[Pair]
 
 
-def minimize(evaluate: Evaluate, start: "torch.Tensor", *, tolerance: float, steps: int) -> list[Minimum]:
+def minimize(
+    evaluate: Evaluate,
+    start: "torch.Tensor",
+    *,
+    tolerance: float,
+    steps: int,
+    highest: float | None = None,
+    before: int = 0,
+    pairs: Sequence[Sequence[Pair]] = (),
+) -> list[Minimum]:
     """Minimize each problem from its row of `start`, and say how it ended (Nocedal and Wright 2006, algorithm 7.5).
+
+    What is known of a start from elsewhere may be given along: the `highest` objective, from which it has come down,
+    the number of steps that took `before`, and `pairs` for each problem.
 
     A problem stops, and leaves the batch, when the decrease still to come is below `tolerance` times its objective, or
     times what the objective has come down since the start where that is less: a strong penalty allows so little that
@@ -51,6 +78,11 @@ def minimize(evaluate: Evaluate, start: "torch.Tensor", *, tolerance: float, ste
     paths = [_Path(number, point) for number, point in enumerate(start)]
     active = paths
     _take(active, start, evaluate(start, [path.number for path in active]))
+    for path in paths:
+        path.highest = path.objectives[0] if highest is None else highest
+        path.before = before
+    for path, known in zip(paths, pairs, strict=False):
+        path.remember(*known)
     for step in range(steps + 1):
         for path in active:
             path.aim()
@@ -89,21 +121,24 @@ class _Path:
 
     def __init__(self, number: int, point: "torch.Tensor") -> None:
         self.number, self.point = number, point
-        self.pairs: list[tuple[torch.Tensor, torch.Tensor, float]] = []
+        self.pairs: list[Pair] = []
         self.objectives: list[float] = []
-        self.gap, self.slope = float("inf"), 0.0
+        self.gap, self.slope, self.highest = math.inf, 0.0, math.inf
         self.gradient = self.direction = self.curvature = point
         self.done = self.stuck = False
+        self.before = 0  # steps that the one took where it starts
 
     def move(self, point: "torch.Tensor", value: Value) -> None:
         gradient = value.gradient[0]
         if self.objectives:
             step, change = point - self.point, gradient - self.gradient
-            bend = _dot(step, change)
-            if bend > 0:  # always, but for rounding: the problems are convex
-                self.pairs = [*self.pairs[1 - _MEMORY :], (step, change, bend)]
+            self.remember(Pair(step, change, _dot(step, change)))
         self.point, self.gradient, self.curvature = point, gradient, value.curvature[0]
         self.objectives.append(float(value.objective[0]))
+
+    def remember(self, *pairs: Pair) -> None:
+        """Keep the last pairs that bend upward: all, but for rounding, since the problems are convex."""
+        self.pairs = [*self.pairs, *(pair for pair in pairs if pair.bend > 0)][-_MEMORY:]
 
     def aim(self) -> None:
         """Set the direction: minus the gradient, times the inverse Hessian that the last steps suggest."""
@@ -119,16 +154,24 @@ class _Path:
         for (step, change, bend), weight in zip(self.pairs, reversed(used), strict=True):
             aim = aim + (weight - _dot(change, aim) / bend) * step
         self.direction, self.slope = -aim, -_dot(self.gradient, aim)
-        scale = min(self.objectives[-1], self.objectives[0] - self.objectives[-1])
-        self.gap = max(-0.5 * self.slope, self._to_come()) / scale if scale > 0 else float("inf")
+        scale = min(self.objectives[-1], self.highest - self.objectives[-1])
+        self.gap = max(-0.5 * self.slope, self._to_come()) / scale if scale > 0 else math.inf
 
     def _to_come(self) -> float:
-        """Give what the objective will still come down if it goes on as in the last steps, by equal shares."""
-        if len(self.objectives) <= 2 * _TREND:
+        """Give what the objective will still come down if it goes on as in the last steps, by equal shares.
+
+        After many steps more of them are looked at, since few say nothing of a way on which each gains a little less.
+        """
+        done = len(self.objectives) - 1
+        span = max(_TREND, (self.before + done) // 8)
+        if done < 2 * span and self.before:
+            return math.inf  # it starts near the end, and may not stop for that
+        span = min(span, done // 2)
+        if span < _TREND:
             return 0.0
-        before, middle, now = (self.objectives[-1 - back] for back in (2 * _TREND, _TREND, 0))
+        before, middle, now = (self.objectives[-1 - back] for back in (2 * span, span, 0))
         share = (middle - now) / max(before - middle, 1e-300)
-        return (middle - now) * share / (1 - share) if share < 1 else float("inf")
+        return (middle - now) * min(share / (1 - share) if share < 1 else math.inf, 4 * span)
 
     def forget(self) -> None:
         """Where no step along a direction decreases the objective, what was remembered is no longer true."""
@@ -145,6 +188,7 @@ class _Path:
             gap=self.gap,
             converged=self.done,
             steps=len(self.objectives) - 1,
+            pairs=self.pairs,
         )
 
 
