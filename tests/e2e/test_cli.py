@@ -326,7 +326,8 @@ def test_a_run_stopped_by_hand_says_that_nothing_is_lost(tmp_path):
     time.sleep(1)  # torch is being imported, or the network runs
     running.send_signal(signal.SIGINT)
     _, err = running.communicate()
-    assert running.returncode == 130, err
+    # Python ends itself by the signal if that came while C code was running Python; a shell shows 130 for both.
+    assert running.returncode in (130, -signal.SIGINT), err
     assert "what is finished is kept" in err
 
 
