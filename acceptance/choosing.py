@@ -8,6 +8,7 @@ encoder is the best on val.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def short(text: str, weights: Path | None) -> str:
     if weights:
         names[NETWORK.format(f'weights="{weights.resolve()}"')] = "MobileNetV2, ImageNet"
     for name, said in names.items():
-        text = text.replace(repr(name), said).replace(name, said)
+        text = text.replace(json.dumps(name), said).replace(name, said)  # as a part, or alone
     return text
 
 
@@ -62,7 +63,7 @@ def main() -> int:
     (decision,) = results.compare().decisions
     print(markdown(decision, asked.weights))
     (pick,) = [pick for pick in decision.picks if pick.purpose == "accuracy"]
-    best = max(row.val for row in decision.rows if row.task in ("knn", "linear") and row.val is not None)
+    best = max(row.val or 0.0 for row in decision.rows if row.task in ("knn", "linear"))
     return int(pick.val < best)
 
 

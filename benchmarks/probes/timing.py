@@ -39,5 +39,5 @@ def said(name: str, seconds: list[float], *, ours: list[float] | None = None, mo
     line = f"{name:<46} {statistics.median(seconds):8.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})"
     if ours is not None:
         ratios = [theirs / mine for theirs, mine in zip(seconds, ours, strict=False)]
-        line += f"  {statistics.median(ratios):6.1f} x ours"
+        line += f"  {statistics.median(ratios):6.2f} x ours"
     return f"{line}  {more}".rstrip()

@@ -625,6 +625,15 @@ def test_balance_is_the_cheapest_of_those_that_val_cannot_tell_apart(data):
     assert picks["balance"].costs == {"images_per_second": 50.0, "parameters": 1e6}  # of the encoder, not of a head
 
 
+@pytest.mark.parametrize(("speed", "balanced"), [(5.5, "dino"), (5.6, "clip")])
+def test_what_is_nine_tenths_as_fast_is_as_fast(data, speed, balanced):
+    for encoder, wrong, fast in (("dino", 10, 5), ("clip", 14, speed)):
+        add(data, encoder, val=range(wrong), test=range(wrong))
+        cost(OUT, data, encoder, fast)
+    picks = {pick.purpose: pick.encoder for pick in decision().picks}
+    assert picks == {"accuracy": "dino", "speed": balanced, "balance": balanced}
+
+
 def test_conditions_narrow_the_choice_and_nothing_else(data):
     for encoder, wrong, latency in (("dino", 5, 90.0), ("clip", 14, 15.0), ("resnet", 40, 5.0)):
         add(data, encoder, val=range(wrong), test=range(wrong))
