@@ -1,6 +1,7 @@
 """Every test runs in a folder and with a cache of its own, without a network and without the user's settings."""
 
 import os
+import sys
 
 # Read when the hub's client is imported: no test may wait for a network, or find what someone downloaded.
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"}
@@ -11,6 +12,7 @@ import hypothesis
 import numpy as np
 import pytest
 
+from eyechart import cli
 from eyechart.embedding import fill
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=30)
@@ -27,6 +29,20 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.setenv("EYECHART_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def eyechart(monkeypatch, capsys):
+    """Run a command in this process; gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture

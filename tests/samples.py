@@ -27,6 +27,17 @@ def refuses(*words):
     assert not missing, f"{missing} should be in: {text}"
 
 
+def refused(result, *words):
+    """Expect what a command gave to be a refusal: exit code 2 and one line that holds all the words."""
+    code, _, err = result
+    said = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2, err
+    assert "Traceback" not in err
+    assert len(said) == 1, err
+    for word in words:
+        assert word in said[0], said[0]
+
+
 def picture(seed, height=8, width=8, channels=3):
     """A random image: [h, w, 3], or [h, w] for no channels."""
     shape = (height, width, channels) if channels else (height, width)
@@ -62,6 +73,14 @@ def photos(root, *, classes=("cat", "dog"), n=10, size=8, first_seed=0):
     """Write `root/<class>/<number>.png`, n of each class."""
     names = [f"{name}/{number:03d}.png" for name in classes for number in range(n)]
     return write_images(root, names, size=size, first_seed=first_seed)
+
+
+def clusters(seed=0, n=30, d=8, classes=3):
+    """Rows around one center for each class, and their labels: float32 [n, d], int64 [n]."""
+    rng = np.random.default_rng(seed)
+    y = (np.arange(n) % classes).astype(np.int64)
+    x = rng.standard_normal((classes, d))[y] * 2 + rng.standard_normal((n, d))
+    return x.astype(np.float32), y
 
 
 def toy(n=12, *, classes=("a", "b"), size=8, seed=0, groups=None, name="toy"):

@@ -2,27 +2,11 @@
 
 import csv
 import json
-import sys
 
 import pytest
 
-from eyechart import cli
 from photographs import photograph
 from samples import encoded
-
-
-@pytest.fixture
-def eyechart(monkeypatch, capsys):
-    """Run a command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

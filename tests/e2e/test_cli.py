@@ -9,26 +9,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from eyechart import cli
+from samples import refused
 
 OFFLINE = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
-
-
-@pytest.fixture
-def eyechart(monkeypatch, capsys):
-    """Run a command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def in_a_process(*arguments, code="from eyechart.cli import main; main()", **environment):
@@ -191,16 +176,6 @@ def test_help_and_lists_come_at_once_because_nothing_heavy_is_loaded():
 
 
 # -- what a newcomer would get wrong: one line, exit code 2, no traceback --------------------------------------------
-
-
-def refused(result, *words):
-    code, _, err = result
-    said = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert code == 2, err
-    assert "Traceback" not in err
-    assert len(said) == 1, err
-    for word in words:
-        assert word in said[0], said[0]
 
 
 def test_an_unknown_encoder_is_answered_with_near_names(eyechart):

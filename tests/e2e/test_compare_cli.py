@@ -1,38 +1,11 @@
 """`eyechart compare` as a user would type it, on small real runs."""
 
 import json
-import sys
 from pathlib import Path
 
-import pytest
-
-from eyechart import cli
+from samples import refused
 
 QUICK = ("--encoder", "pixels", "--encoder", "hog", "--encoder", "noise", "--data", "digits", "--limit", "120")
-
-
-@pytest.fixture
-def eyechart(monkeypatch, capsys):
-    """Run a command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
-
-
-def refused(result, *words):
-    code, _, err = result
-    said = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert code == 2, err
-    assert "Traceback" not in err
-    assert len(said) == 1, err
-    for word in words:
-        assert word in said[0], said[0]
 
 
 def test_a_run_becomes_tables_and_a_sentence(eyechart):

@@ -1,31 +1,15 @@
 """Cross-validation as a user would type it."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from eyechart import cli
 from eyechart.results import records
 
 DATA = "folder:photos(folds=3)"
-
-
-@pytest.fixture
-def eyechart(monkeypatch, capsys):
-    """Run a command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

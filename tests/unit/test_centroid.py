@@ -4,14 +4,7 @@ from hypothesis import strategies as st
 
 from eyechart.probes import centroid
 from eyechart.probes.centroid import fit_centroid
-from samples import refuses
-
-
-def problem(seed=0, n=12, d=6, classes=3):
-    rng = np.random.default_rng(seed)
-    y = (np.arange(n) % classes).astype(np.int64)
-    x = rng.standard_normal((classes, d))[y] * 2 + rng.standard_normal((n, d))
-    return x.astype(np.float32), y
+from samples import clusters, refuses
 
 
 def test_rows_are_centered_then_scaled_then_averaged():
@@ -22,7 +15,7 @@ def test_rows_are_centered_then_scaled_then_averaged():
 
 
 def test_without_a_mean_that_of_the_rows_themselves_is_taken():
-    x, y = problem()
+    x, y = clusters()
     model = fit_centroid(x, y, 3)
     assert np.allclose(model.mean, x.mean(axis=0, dtype=np.float64), rtol=1e-12)
 
@@ -35,9 +28,9 @@ def test_of_equally_near_centroids_the_lower_class_is_given():
 
 
 def test_a_class_without_images_is_never_predicted():
-    x, y = problem()
+    x, y = clusters()
     y = np.where(y == 0, 4, y)
-    found = fit_centroid(x, y, 6).predict(problem(seed=1, n=300)[0])
+    found = fit_centroid(x, y, 6).predict(clusters(seed=1, n=300)[0])
     assert set(found) <= {1, 2, 4}
     assert len(set(found)) == 3
 
@@ -53,8 +46,8 @@ def test_rows_at_the_mean_have_no_direction():
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.floats(0.01, 100))
 def test_centroids_ignore_rotation_scale_offset_and_the_order_of_rows(seed, d, scale):
-    x, y = problem(seed, n=15, d=d)
-    queries = problem(seed + 1, n=40, d=d)[0]
+    x, y = clusters(seed, n=15, d=d)
+    queries = clusters(seed + 1, n=40, d=d)[0]
     rng = np.random.default_rng(seed + 2)
     rotation, offset, order = np.linalg.qr(rng.standard_normal((d, d)))[0], rng.standard_normal(d), rng.permutation(15)
 
@@ -76,20 +69,20 @@ def distances(model, queries):
 
 @given(st.integers(0, 10_000))
 def test_renamed_classes_rename_the_answers(seed):
-    x, y = problem(seed)
-    queries, names = problem(seed + 1, n=40)[0], np.array([1, 2, 0])
+    x, y = clusters(seed)
+    queries, names = clusters(seed + 1, n=40)[0], np.array([1, 2, 0])
     renamed = fit_centroid(x, names[y], 3).predict(queries)
     assert np.array_equal(names[fit_centroid(x, y, 3).predict(queries)], renamed)
 
 
 def test_the_size_of_a_block_changes_nothing(monkeypatch):
-    x, y = problem(n=100)
+    x, y = clusters(n=100)
     whole = fit_centroid(x, y, 4)
     monkeypatch.setattr(centroid, "_ROWS", 7)
     assert np.allclose(fit_centroid(x, y, 4).centroids, whole.centroids, atol=1e-7)
 
 
 def test_centroids_need_an_image():
-    x, y = problem()
+    x, y = clusters()
     with refuses("one training image or more"):
         fit_centroid(x[:0], y[:0], 3)

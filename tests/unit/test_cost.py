@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import eyechart as ec
-from eyechart import cli, costs
+from eyechart import costs
 from eyechart.case import Case
 from eyechart.embedding import cost as measuring
 from eyechart.embedding import devices, machine
@@ -630,20 +630,6 @@ def test_the_report_shows_a_speed_with_its_unit_and_keeps_the_mean_on_val(monkey
 
 
 # The command
-
-
-@pytest.fixture
-def eyechart(monkeypatch, capsys):
-    """Run a command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["eyechart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def test_the_command_measures_without_data_and_keeps_nothing(eyechart):

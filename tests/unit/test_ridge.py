@@ -8,14 +8,7 @@ from eyechart.probes import ridge, scorers
 from eyechart.probes.cores import one_core_each
 from eyechart.probes.ridge import fit_ridge
 from eyechart.probes.scorers import best_classes, mean_row, seen_from
-from samples import refuses
-
-
-def problem(seed=0, n=30, d=8, classes=3):
-    rng = np.random.default_rng(seed)
-    y = (np.arange(n) % classes).astype(np.int64)
-    x = rng.standard_normal((classes, d))[y] * 2 + rng.standard_normal((n, d))
-    return x.astype(np.float32), y
+from samples import clusters, refuses
 
 
 def test_two_points_are_solved_by_hand():
@@ -36,7 +29,7 @@ def test_the_bias_is_hardly_penalized():
 
 
 def test_one_penalty_alone_gives_what_it_gives_among_others():
-    x, y = problem()
+    x, y = clusters()
     several = fit_ridge(x, y, 3, (1.0, 16.0, 1024.0))
     for number, penalty in enumerate(several.penalties):
         alone = fit_ridge(x, y, 3, (penalty,))
@@ -45,7 +38,7 @@ def test_one_penalty_alone_gives_what_it_gives_among_others():
 
 
 def test_the_order_of_the_rows_does_not_matter():
-    x, y = problem()
+    x, y = clusters()
     order = np.random.default_rng(1).permutation(len(x))
     one, other = fit_ridge(x, y, 3, (1.0,)), fit_ridge(x[order], y[order], 3, (1.0,))
     assert np.allclose(one.weights, other.weights, atol=1e-12)
@@ -53,8 +46,8 @@ def test_the_order_of_the_rows_does_not_matter():
 
 @pytest.mark.parametrize("n", [6, 60])
 def test_renamed_classes_rename_the_answers(n):
-    x, y = problem(n=n)
-    new, names = problem(seed=2)[0], np.array([2, 0, 1])
+    x, y = clusters(n=n)
+    new, names = clusters(seed=2)[0], np.array([2, 0, 1])
     assert np.array_equal(
         names[fit_ridge(x, y, 3, (1.0, 1024.0)).predict(new)], fit_ridge(x, names[y], 3, (1.0, 1024.0)).predict(new)
     )
@@ -62,14 +55,14 @@ def test_renamed_classes_rename_the_answers(n):
 
 @pytest.mark.parametrize("n", [6, 60])
 def test_another_unit_of_a_feature_changes_nothing(n):
-    x, y = problem(n=n)
-    new, unit = problem(seed=2)[0], np.array([1000, 100, 10, 1, 1, 10, 100, 1000], np.float32)
+    x, y = clusters(n=n)
+    new, unit = clusters(seed=2)[0], np.array([1000, 100, 10, 1, 1, 10, 100, 1000], np.float32)
     one, other = fit_ridge(x, y, 3, (16.0,)), fit_ridge(x * unit, y, 3, (16.0,))
     assert np.allclose(one.scores(new), other.scores(new * unit), atol=1e-4)  # 1e-5 is added to every deviation
 
 
 def test_a_rotation_changes_ridge_since_it_standardizes():
-    x, y = problem()
+    x, y = clusters()
     x *= np.geomspace(0.1, 10, 8).astype(np.float32)
     rotation = np.linalg.qr(np.random.default_rng(3).standard_normal((8, 8)))[0].astype(np.float32)
     one, other = fit_ridge(x, y, 3, (16.0,)), fit_ridge(x @ rotation, y, 3, (16.0,))
@@ -77,7 +70,7 @@ def test_a_rotation_changes_ridge_since_it_standardizes():
 
 
 def test_both_ways_of_solving_give_the_same(monkeypatch):
-    x, y = problem(n=20, d=12)
+    x, y = clusters(n=20, d=12)
     by_features = fit_ridge(x, y, 3, (0.1, 1024.0))
     monkeypatch.setattr(ridge, "_by_features", ridge._by_rows)
     by_rows = fit_ridge(x, y, 3, (0.1, 1024.0))
@@ -87,8 +80,8 @@ def test_both_ways_of_solving_give_the_same(monkeypatch):
 
 @pytest.mark.parametrize("n", [6, 60])
 def test_classifiers_may_look_at_rows_from_anywhere(n):
-    x, y = problem(n=n)
-    new, model = problem(seed=2)[0], fit_ridge(x, y, 3, (1.0, 1024.0))
+    x, y = clusters(n=n)
+    new, model = clusters(seed=2)[0], fit_ridge(x, y, 3, (1.0, 1024.0))
     for origin in (np.zeros(8), np.linspace(-3, 3, 8)):
         assert np.array_equal(best_classes(new, *model.scorers(origin), origin=origin), model.predict(new))
     weights, bias = model.scorers(origin)
@@ -102,12 +95,12 @@ def test_the_smaller_matrix_is_decomposed(monkeypatch):
     real = np.linalg.eigh
     monkeypatch.setattr(ridge.np.linalg, "eigh", lambda matrix: sizes.append(len(matrix)) or real(matrix))
     for n in (7, 8, 9, 300):
-        fit_ridge(*problem(n=n), 3, (1.0, 2.0, 4.0))
+        fit_ridge(*clusters(n=n), 3, (1.0, 2.0, 4.0))
     assert sizes == [7, 8, 8, 8]
 
 
 def test_rows_on_disk_are_read_block_by_block(tmp_path, monkeypatch):
-    x, y = problem(n=1000)
+    x, y = clusters(n=1000)
     np.save(tmp_path / "x.npy", x)
     monkeypatch.setattr(ridge, "_ROWS", 64)
     monkeypatch.setattr(scorers, "_ROWS", 64)
@@ -118,7 +111,7 @@ def test_rows_on_disk_are_read_block_by_block(tmp_path, monkeypatch):
 
 
 def test_ridge_refuses_what_it_cannot_solve():
-    x, y = problem()
+    x, y = clusters()
     with refuses("penalties", "above 0", "(1.0, 0.0)"):
         fit_ridge(x, y, 3, (1.0, 0.0))
     with refuses("penalties", "()"):
