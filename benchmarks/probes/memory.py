@@ -3,8 +3,8 @@
     python benchmarks/probes/memory.py --folder DIR [--rows 1000000 2000000]
 
 The linear probe (C in 0.1, 1, 10; 100 classes) on n x 384, and the k-NN search of n x 768 for 10,000 queries (k = 20),
-each in a process of its own. DIR takes the files (n x 4.6 KB). Both are also compared with what they give on the first
-20,000 rows held in memory.
+each in a process of its own, labels and queries counted. DIR takes the files (n x 4.6 KB). Both are also compared with
+what they give on the first 20,000 rows held in memory.
 """
 
 import argparse
@@ -15,8 +15,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch  # noqa: F401  (eyechart imports it when it needs it)
 from data import on_disk
 from timing import fair
+
+from eyechart.probes.knn import neighbors
+from eyechart.probes.logistic import fit_logistic
 
 CLASSES, QUERIES, SUBSET = 100, 10_000, 20_000
 DIMS = {"linear": 384, "knn": 768}
@@ -49,28 +53,22 @@ class Peak:
 
 
 def work(kind: str, x: np.ndarray, y: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    from eyechart.probes.knn import neighbors
-    from eyechart.probes.logistic import fit_logistic
-
     if kind == "linear":
         return np.stack([model.weights for model in fit_logistic(x, y, (0.1, 1.0, 10.0)).values()])
     return neighbors(queries, x, 20).index
 
 
 def measured(kind: str, folder: Path, rows: int, largest: int) -> None:
-    d = DIMS[kind]
-    x, y = on_disk(folder / f"{kind}-{largest}.npy", largest, d, CLASSES)
-    queries = np.array(x[-QUERIES:])
-    work(kind, np.array(x[:3000]), y[:3000], queries[:600])  # everything imported and compiled
-    mapped, held = (work(kind, part, y[:SUBSET], queries) for part in (x[:SUBSET], np.array(x[:SUBSET])))
-    same = np.array_equal(mapped, held)
     before, start = anonymous(), time.perf_counter()
     with Peak() as peak:
+        x, y = on_disk(folder / f"{kind}-{largest}.npy", largest, DIMS[kind], CLASSES)
+        queries = np.array(x[-QUERIES:])
         work(kind, x[:rows], y[:rows], queries)
     seconds = time.perf_counter() - start
+    mapped, held = (work(kind, part, y[:SUBSET], queries) for part in (x[:SUBSET], np.array(x[:SUBSET])))
     print(
-        f"{kind}: {rows} x {d}: peak {(peak.bytes - before) / 2**20:.0f} MiB above {before / 2**20:.0f} MiB, "
-        f"{seconds:.0f} s; on {SUBSET} rows as in memory: {same}",
+        f"{kind}: {rows} x {DIMS[kind]}: peak {(peak.bytes - before) / 2**20:.0f} MiB above {before / 2**20:.0f} MiB, "
+        f"{seconds:.0f} s; on {SUBSET} rows as in memory: {np.array_equal(mapped, held)}",
         flush=True,
     )
 

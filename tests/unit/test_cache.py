@@ -43,6 +43,21 @@ def test_a_strange_folder_in_the_cache_is_left_alone():
     assert not kept.folder.exists()
 
 
+def test_a_list_of_contents_goes_with_the_last_embeddings_of_its_set():
+    embed(plain_encoder(), toy(20))
+    embed(plain_encoder(key="other"), toy(20))
+    embed(plain_encoder(), toy(12))
+    lists = Path(settings.active().cache_dir) / "contents"
+    assert [path.name.partition("-")[0] for path in sorted(lists.iterdir())] == ["12", "20"]
+    one, other = (kept.folder for kept in cache.ls() if kept.images == 20)
+    shutil.rmtree(one)
+    assert cache.gc() == []
+    assert len(list(lists.iterdir())) == 2
+    shutil.rmtree(other)
+    assert cache.gc() == []
+    assert [path.name.partition("-")[0] for path in lists.iterdir()] == ["12"]
+
+
 def test_a_folder_that_a_run_may_be_working_on_stays(monkeypatch):
     folder = unfinished(monkeypatch)
     assert cache.gc(unused_days=0.0) == []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eyechart import settings
-from eyechart.embedding import store
+from eyechart.embedding import contents, store
 from eyechart.errors import EyechartError
 from eyechart.files import read_json, sha256_of
 
@@ -77,7 +77,7 @@ def gc(*, unused_days: float = 30, dry_run: bool = False) -> list[Kept]:
         for kept in going:
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 shutil.rmtree(kept.folder)
-        for path in store.leftovers(settings.active().cache_dir):
+        for path in (*store.leftovers(settings.active().cache_dir), *contents.orphans()):
             if path.is_dir():  # of a download that was killed
                 shutil.rmtree(path)
             else:

@@ -44,6 +44,13 @@ def remember(unit: Images) -> None:
         write_bytes(path, buffer.getvalue())
 
 
+def orphans() -> list[Path]:
+    """Give the lists of sets of which no encoder has embeddings in the store any more."""
+    cache = settings.active().cache_dir
+    needed = {folder.name for folder in store.folders(cache)}
+    return [path for path in sorted((cache / "contents").glob("*.npy")) if path.stem not in needed]
+
+
 def recall(encoder: Encoder, hashes: UInt8[np.ndarray, "m 32"]) -> Recalled:
     """Give the stored embeddings of images by their content hashes."""
     x = np.zeros((len(hashes), encoder.dim), np.float32)

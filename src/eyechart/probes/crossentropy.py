@@ -26,7 +26,7 @@ class Problem:
     """The data, and coordinates in which the Hessian is nearly diagonal: standardized, along the eigenvectors."""
 
     parts: "Sequence[np.ndarray | torch.Tensor]"  # the features, one after the other
-    y: "torch.Tensor"  # int64 [n], columns
+    y: "torch.Tensor"  # int32 [n], columns
     columns: int
     mean: "torch.Tensor"
     basis: "torch.Tensor"  # [d, r]: weights on raw features = basis @ coordinates
@@ -100,7 +100,7 @@ def _blocks(problem: Problem, width: int) -> Iterator[tuple["torch.Tensor", "tor
     rows = min(_ROWS, _BLOCK_BYTES // (4 * width)) if on_cpu else _BLOCK_BYTES_ON_GPU // (4 * width)
     for block in _pieces(problem.parts, max(256, rows)):
         x = block if isinstance(block, torch.Tensor) else shared(block).to(problem.y.device)
-        yield x - problem.mean.float() if problem.centered else x, problem.y[start : start + len(x)]
+        yield x - problem.mean.float() if problem.centered else x, problem.y[start : start + len(x)].long()
         start += len(x)
 
 
@@ -119,7 +119,7 @@ def problem_of(parts: Sequence[np.ndarray], columns: np.ndarray, k: int, c: Sequ
     penalties = torch.tensor([(2.0 if k == 2 else 1.0) / (one * len(columns)) for one in c], dtype=torch.float64)
     return Problem(
         parts=parts if device == "cpu" else _resident(parts, device),
-        y=torch.from_numpy(columns.astype(np.int64)).to(device),
+        y=torch.from_numpy(columns).to(device),
         columns=k,
         mean=torch.from_numpy(mean).to(device),
         basis=torch.from_numpy(basis).to(device),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 
 from eyechart.errors import EyechartError
 from eyechart.probes.crossentropy import Problem, evaluate, problem_of, unpacked
@@ -14,6 +14,7 @@ from eyechart.probes.products import fast_float32, shared
 
 TOLERANCE = 5e-6
 _STEPS = 1000
+_LABELS = 1 << 16  # looked at together: there may be more rows than memory has room for
 _WIDTH = 320  # columns of all penalties that are solved together: more are hardly faster ...
 _WIDTH_ON_GPU = 2048  # ... on a CPU
 _STATE_BYTES = 256 << 20  # vectors of the solver; more penalties than fit are solved in turns
@@ -75,7 +76,7 @@ def fit_logistic(
     parts = [x] if isinstance(x, np.ndarray) else list(x)
     if not c or not all(one > 0 for one in c):
         raise EyechartError(f"c must be one or more numbers above 0; got {', '.join(map(str, c)) or 'none'}.")
-    labels, columns = np.unique(y, return_inverse=True)
+    labels, columns = _numbered(y)
     if len(labels) < 2:
         raise EyechartError("a classifier needs images of two or more classes.")
     problem = problem_of(parts, columns, len(labels), list(c), device)
@@ -85,6 +86,16 @@ def fit_logistic(
         fitted.update((c[i], _logistic(problem, labels, c[i], one)) for i, one in zip(wave, minima, strict=True))
         known = _Known(wave[-1], minima[-1], max(minima[-1].steps, known.steps if known else 0))
     return {one: fitted[one] for one in c}
+
+
+def _numbered(y: Int64[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " k"], Int32[np.ndarray, " n"]]:
+    """Give the classes that have an image, and the place of each label among them, a few bytes for each row."""
+    pieces = [y[start : start + _LABELS] for start in range(0, len(y), _LABELS)]
+    labels = np.unique(np.concatenate([np.unique(piece) for piece in pieces])) if pieces else y
+    columns = np.empty(len(y), np.int32)
+    for number, piece in enumerate(pieces):
+        columns[number * _LABELS : number * _LABELS + len(piece)] = np.searchsorted(labels, piece)
+    return labels, columns
 
 
 def _waves(problem: Problem) -> Iterator[list[int]]:
