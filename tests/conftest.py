@@ -14,6 +14,7 @@ import pytest
 
 from eyechart import cli
 from eyechart.embedding import fill
+from eyechart.probes import proposals
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=30)
 hypothesis.settings.load_profile("suite")
@@ -56,6 +57,20 @@ def forwards(monkeypatch):
         return real(encoder, batch)
 
     monkeypatch.setattr(fill, "forward", counted)
+    return made
+
+
+@pytest.fixture
+def made_ready(monkeypatch):
+    """The number of rows of each block of a database that is made ready for a product."""
+    made, real = [], proposals.side
+
+    def side(where, raw, precision, *, query):
+        if not query:
+            made.append(len(raw))
+        return real(where, raw, precision, query=query)
+
+    monkeypatch.setattr(proposals, "side", side)
     return made
 
 

@@ -20,7 +20,7 @@ from eyechart.probes.logistic import fit_logistic
 
 DEVICE = "cuda"
 GRID = tuple(float(c) for c in 10 ** np.linspace(-6, 5, 45))
-WORK = Work(device=DEVICE, queries=4096, rows=32768)
+WORK = Work(device=DEVICE)
 
 
 def rate(dtype: torch.dtype) -> float:
@@ -53,7 +53,7 @@ def nearest(scale: int, rates: dict[str, float]) -> None:
     x, queries = embeddings(n, 768, 1000)[0], embeddings(q, 768, 1000, seed=1)[0]
     neighbors(queries[:600], x[:40_000], 20, work=WORK)
     for precision in ("bf16", "fp32"):
-        work = Work(device=DEVICE, precision=precision, queries=4096, rows=32768)
+        work = Work(device=DEVICE, precision=precision)
         found, seconds, memory = timed(lambda work=work: neighbors(queries, x, 20, work=work))
         share = 2 * n * q * 768 / seconds / rates[precision]
         cpu = neighbors(queries[:512], x, 20)

@@ -46,7 +46,9 @@ def standardized(x: np.ndarray, models: "dict[float, Logistic]") -> Fitted:
     """Give the same classifiers as weights on standardized features."""
     mean, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     weights = {c: model.weights.astype(np.float64) for c, model in models.items()}
-    return {c: (weights[c] * scale[:, None], model.bias + mean @ weights[c]) for c, model in models.items()}
+    return {
+        c: (weights[c] * scale[:, None], model.bias + (mean - model.origin) @ weights[c]) for c, model in models.items()
+    }
 
 
 def objective(z: np.ndarray, y: np.ndarray, c: float, weights: np.ndarray, bias: np.ndarray) -> float:

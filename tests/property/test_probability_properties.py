@@ -172,7 +172,7 @@ def test_bins_hold_all_images_in_the_order_of_their_confidence(one, bins):
 def test_the_fitted_temperature_is_no_worse_than_others(one):
     logits, y = one
     logits = np.where(np.isfinite(logits), logits, -9).astype(np.float32)
-    best = fit_temperature(logits, y)
+    best = fit_temperature(logits, y).value
     assert 0 < best < np.inf
     if (logits.argmax(axis=1) == y).all():
         return  # no temperature is best

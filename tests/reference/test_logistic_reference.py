@@ -48,7 +48,7 @@ def standardized(model: Logistic, x):
     """The weights and biases that the same classifier has on standardized features."""
     mean, scale = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     scale[scale < 1e-6 * np.abs(x).max(axis=0)] = 1
-    return model.weights * scale[:, None], model.bias + mean @ model.weights.astype(np.float64)
+    return model.weights * scale[:, None], model.bias + (mean - model.origin) @ model.weights.astype(np.float64)
 
 
 def of_scikit_learn(x, y, c):
@@ -72,6 +72,39 @@ def test_the_objective_is_at_or_below_scikit_learns_for_every_c(monkeypatch, cla
         mine = objective(x, y, c, *standardized(model, x))
         assert mine <= of_scikit_learn(x, y, c) * (1 + 1e-4)
         assert model.objective == pytest.approx(mine, rel=1e-5)
+
+
+def decaying(seed, n, d, classes, power):
+    """Rows whose i-th direction has the deviation i^-power: of few rows, most of the span is thin."""
+    rng = np.random.default_rng(seed)
+    scale, y = np.arange(1.0, d + 1) ** -power, np.arange(n) % classes
+    rotation, _ = np.linalg.qr(rng.standard_normal((d, d)))
+    x = (rng.standard_normal((classes, d))[y] * 0.3 + rng.standard_normal((n, d))) * scale
+    return (x @ rotation.T).astype(np.float32), y
+
+
+def common(seed, n, d, classes):
+    """Rows that are one direction but for a thousandth."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % classes
+    own = rng.standard_normal((classes, d))[y] + 0.5 * rng.standard_normal((n, d))
+    return (rng.standard_normal((n, 1)) + 1e-3 * own).astype(np.float32), y
+
+
+@pytest.mark.parametrize(
+    "thin",
+    [
+        decaying(0, 250, 300, 3, 1.0),
+        decaying(0, 250, 300, 3, 1.5),
+        decaying(0, 50, 200, 5, 2.0),
+        common(0, 100, 200, 3),
+    ],
+)
+def test_with_fewer_rows_than_features_the_thinnest_directions_count_too(thin):
+    x, y = thin
+    for c, model in fit_logistic(x, y, (1.0, 100.0, 1000.0)).items():
+        assert model.converged
+        assert objective(x, y, c, *standardized(model, x)) <= of_scikit_learn(x, y, c) * (1 + 1e-4)
 
 
 def test_the_objective_is_as_low_where_a_class_is_missing():
@@ -230,6 +263,54 @@ def test_a_feature_far_from_zero_keeps_its_digits():
     x[:, 3] += 1000
     new[:, 3] += 1000
     agree(x, y, new, 0.1)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_features_that_say_nothing_are_solved_at_the_start(monkeypatch, classes):
+    evaluated, real = [], logistic.evaluate
+    monkeypatch.setattr(logistic, "evaluate", lambda *given: evaluated.append(1) or real(*given))
+    for x in (np.zeros((12, 5), np.float32), np.full((12, 5), 3, np.float32)):
+        for model in fit_logistic(x, np.arange(12) % classes, (0.01, 1.0)).values():
+            assert (model.converged, model.gap) == (True, 0.0)
+            assert model.objective == pytest.approx(np.log(classes))
+    assert len(evaluated) == 2
+
+
+def test_a_penalty_that_allows_next_to_nothing_is_no_endless_work():
+    x, y = blobs(0, 90, 5, 3)
+    assert all(model.converged and model.steps < 20 for model in fit_logistic(x, y, (1e-14, 1e-12)).values())
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e5])
+def test_logits_keep_their_digits_far_from_zero(offset):
+    x, y = blobs(0, 300, 12, 3)
+    far = x + np.float32(offset)
+    back = (far - np.float64(offset)).astype(np.float32)  # what the offset has left of x
+    near, there = fit(back, y, 0.1), fit(far, y, 0.1)
+    assert np.abs(centered(near.logits(back)) - centered(there.logits(far))).max() < 2e-3
+
+
+def test_more_is_asked_with_all_that_is_fitted_until_it_names_nothing():
+    x, y = blobs(0, 90, 5, 3)
+    seen = []
+
+    def more(fitted):
+        seen.append(sorted(fitted))
+        return [max(fitted) * 10] if len(fitted) < 4 else []
+
+    fitted = fit_logistic(x, y, (0.01, 0.1), more=more)
+    assert seen == [[0.01, 0.1], [0.01, 0.1, 1.0], [0.01, 0.1, 1.0, 10.0]]
+    assert list(fitted) == [0.01, 0.1, 1.0, 10.0]
+    assert np.array_equal(fitted[10.0].weights, fit(x, y, 10.0).weights)
+
+
+def test_rows_are_scored_in_blocks_that_change_nothing(monkeypatch):
+    x, y = blobs(0, 90, 5, 3)
+    model = fit(x, y, 1.0)
+    logits, predicted = model.logits(x), model.predict(x)
+    monkeypatch.setattr(logistic, "_ROWS", 7)
+    assert np.allclose(model.logits(x), logits, rtol=1e-5, atol=1e-5)
+    assert np.array_equal(model.predict(x), predicted)
 
 
 def test_a_class_without_training_images_is_never_predicted():

@@ -367,6 +367,11 @@ def test_heads_hold_what_they_must():
     assert value_of(measures, "head_bytes", head="linear", classes=2) == 4 * (2 * 5 + 2)
 
 
+def test_the_images_a_head_searches_are_made_ready_once_and_not_for_every_call(made_ready):
+    measured(plain_encoder(), text="cost(warmup=2, repeats=5, stored=1000)")
+    assert made_ready == [1000]
+
+
 def test_heads_of_a_stated_size_need_no_embeddings(forwards):
     measures, _ = measured(plain_encoder(), text="cost(warmup=0, repeats=3, stored=1000)")
     assert value_of(measures, "head_bytes", head="knn", k=20, stored=1000) == 1000 * (4 * 6 + 8)

@@ -192,7 +192,7 @@ def test_one_image_has_losses_without_intervals():
 
 
 @pytest.mark.parametrize(
-    "measured", [soft_scores, calibration_scores, lambda split, logits: [fit_temperature(logits, split.y)]]
+    "measured", [soft_scores, calibration_scores, lambda split, logits: [fit_temperature(logits, split.y).value]]
 )
 def test_no_second_array_of_the_size_of_the_logits_is_made(measured, monkeypatch):
     monkeypatch.setattr("eyechart.metrics.logits._BLOCK", 1 << 11)

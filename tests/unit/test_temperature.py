@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.special import softmax as softmax_of_scipy
 
-from eyechart.probes.temperature import fit_temperature, softmax, temperature_of
+from eyechart.probes.temperature import fit_temperature, softmax
 from samples import refuses
 
 INF = np.inf
@@ -43,7 +43,7 @@ def least(logits, y, around):
 )
 def test_the_temperature_is_where_scipy_finds_the_least_loss(n, classes, margin, scale):
     logits, y = problem(0, n, classes, margin, scale)
-    fitted = temperature_of(logits, y)
+    fitted = fit_temperature(logits, y)
     assert fitted.bound == ""
     assert fitted.value == pytest.approx(least(logits, y, scale), rel=1e-6)
 
@@ -52,7 +52,7 @@ def test_a_few_huge_logits_do_not_carry_the_search_away():
     # They make the spread, and with it the start, far too large for the others: the first step would overflow.
     logits = np.array([[1e4, 0]] + [[1, 0]] * 99, np.float32)
     y = (np.arange(100) % 4 == 3).astype(np.int64)
-    assert temperature_of(logits, y) == (pytest.approx(least(logits, y, 1.0), rel=1e-6), "")
+    assert fit_temperature(logits, y) == (pytest.approx(least(logits, y, 1.0), rel=1e-6), "")
 
 
 def test_a_few_looks_at_the_data_are_enough(monkeypatch):
@@ -67,31 +67,31 @@ def test_a_few_looks_at_the_data_are_enough(monkeypatch):
 
 def test_the_slope_of_the_loss_is_zero_at_the_temperature():
     logits, y = problem(1, 300, 7)
-    best = fit_temperature(logits, y)
+    best = fit_temperature(logits, y).value
     wide = logits.astype(np.float64)
     expected = (softmax_of_scipy(wide / best, axis=1) * wide).sum(axis=1)
     assert abs((expected - wide[np.arange(300), y]).mean()) < 1e-9
 
 
 @pytest.mark.parametrize("true", [0.3, 1.0, 4.0])
-def test_the_temperature_of_the_labels_is_found_again(true):
+def test_the_fit_temperature_the_labels_is_found_again(true):
     rng = np.random.default_rng(0)
     logits = (3 * rng.standard_normal((40_000, 4))).astype(np.float32)
     y = (logits / true + rng.gumbel(size=logits.shape)).argmax(axis=1)  # drawn with probability softmax(logits / true)
-    assert fit_temperature(logits, y) == pytest.approx(true, rel=0.03)
+    assert fit_temperature(logits, y).value == pytest.approx(true, rel=0.03)
 
 
 def test_it_is_known_by_hand_for_two_classes():
     # 9 of 12 are right at a difference of 4: the best probability is 3 / 4, so 4 / T = log(3).
     logits = np.tile(np.array([[4, 0]], np.float32), (12, 1))
     y = (np.arange(12) >= 9).astype(np.int64)
-    assert fit_temperature(logits, y) == pytest.approx(4 / np.log(3), rel=1e-9)
+    assert fit_temperature(logits, y).value == pytest.approx(4 / np.log(3), rel=1e-9)
 
 
 @pytest.mark.parametrize("n", [1, 2, 50, 1000])
 def test_where_all_are_right_the_temperature_leaves_room_for_the_next_to_be_wrong(n):
     logits = np.tile(np.array([[5, 0]], np.float32), (n, 1))
-    fitted = temperature_of(logits, np.zeros(n, np.int64))
+    fitted = fit_temperature(logits, np.zeros(n, np.int64))
     assert softmax(logits, fitted.value)[0, 0] == pytest.approx((n + 1) / (n + 2), abs=1e-6)
     assert "all images are right" in fitted.bound
 
@@ -99,12 +99,12 @@ def test_where_all_are_right_the_temperature_leaves_room_for_the_next_to_be_wron
 def test_where_all_are_right_by_different_margins_the_mean_loss_is_laplaces():
     logits, y = problem(0, 80, 5, margin=20.0)
     assert (logits.argmax(axis=1) == y).all()
-    assert loss(logits, y, fit_temperature(logits, y)) == pytest.approx(np.log(82 / 81), rel=1e-8)
+    assert loss(logits, y, fit_temperature(logits, y).value) == pytest.approx(np.log(82 / 81), rel=1e-8)
 
 
 def test_ties_at_the_top_do_not_make_the_labels_inseparable():
     logits = np.array([[2, 2, 0], [3, 0, 0], [0, 4, 1]], np.float32)
-    fitted = temperature_of(logits, np.array([1, 0, 1]))
+    fitted = fit_temperature(logits, np.array([1, 0, 1]))
     assert "all images are right" in fitted.bound
     # In the limit the first image keeps a loss of log(2).
     assert loss(logits, np.array([1, 0, 1]), fitted.value) == pytest.approx(np.log(2) / 3 + np.log(5 / 4), rel=1e-8)
@@ -112,7 +112,7 @@ def test_ties_at_the_top_do_not_make_the_labels_inseparable():
 
 def test_labels_that_go_against_the_logits_get_nearly_equal_probabilities():
     logits, y = problem(0, 100, 4, margin=-3.0)
-    fitted = temperature_of(logits, y)
+    fitted = fit_temperature(logits, y)
     assert "beyond" in fitted.bound
     assert np.isfinite(fitted.value)
     assert softmax(logits, fitted.value) == pytest.approx(0.25, abs=0.005)
@@ -121,25 +121,25 @@ def test_labels_that_go_against_the_logits_get_nearly_equal_probabilities():
 def test_a_minimum_that_is_too_far_from_the_spread_of_the_logits_is_not_walked_to():
     # 9 of 10 are right at a difference of 0.001, which asks for T = 0.00046; the third class makes the spread large.
     logits = np.tile(np.array([[0.001, 0, -10_000]], np.float32), (10, 1))
-    fitted = temperature_of(logits, (np.arange(10) == 9).astype(np.int64))
+    fitted = fit_temperature(logits, (np.arange(10) == 9).astype(np.int64))
     assert "beyond" in fitted.bound
     assert fitted.value == pytest.approx(logits.std() / 1000, rel=1e-3)
 
 
 def test_equal_logits_leave_the_temperature_at_one():
-    fitted = temperature_of(np.full((5, 3), 7, np.float32), np.array([0, 1, 2, 0, 1]))
+    fitted = fit_temperature(np.full((5, 3), 7, np.float32), np.array([0, 1, 2, 0, 1]))
     assert fitted == (1.0, "all logits are equal")
 
 
 def test_one_image_that_is_wrong_is_enough_for_a_temperature():
     logits, y = np.array([[3, 2.9, -50]], np.float32), np.array([1])
-    assert fit_temperature(logits, y) == pytest.approx(least(logits, y, 1.0), rel=1e-6)
+    assert fit_temperature(logits, y).value == pytest.approx(least(logits, y, 1.0), rel=1e-6)
 
 
 def test_a_class_that_is_missing_in_val_is_no_obstacle():
     logits, y = problem(2, 300, 5)
     kept = y != 3
-    assert fit_temperature(logits[kept], y[kept]) == pytest.approx(least(logits[kept], y[kept], 1.0), rel=1e-6)
+    assert fit_temperature(logits[kept], y[kept]).value == pytest.approx(least(logits[kept], y[kept], 1.0), rel=1e-6)
 
 
 def test_an_image_of_an_impossible_class_is_left_out():
@@ -147,7 +147,7 @@ def test_an_image_of_an_impossible_class_is_left_out():
     logits[:, 2] = -INF
     kept = y != 2
     without = logits[kept][:, [0, 1, 3, 4]], np.array([0, 1, -1, 2, 3])[y[kept]]
-    assert fit_temperature(logits, y) == pytest.approx(fit_temperature(*without), rel=1e-9)
+    assert fit_temperature(logits, y).value == pytest.approx(fit_temperature(*without).value, rel=1e-9)
 
 
 def test_only_images_of_impossible_classes_are_refused():
@@ -170,17 +170,17 @@ def test_no_images_are_refused():
 @pytest.mark.parametrize("margin", [2.0, 20.0, -3.0], ids=["mixed", "all right", "wrong way round"])
 def test_multiplying_the_logits_multiplies_the_temperature(factor, margin):
     logits, y = problem(4, 120, 4, margin)
-    expected = factor * fit_temperature(logits, y)
-    assert fit_temperature((factor * logits.astype(np.float64)), y) == pytest.approx(expected, rel=1e-8)
+    expected = factor * fit_temperature(logits, y).value
+    assert fit_temperature((factor * logits.astype(np.float64)), y).value == pytest.approx(expected, rel=1e-8)
 
 
 def test_blocks_change_nothing(monkeypatch):
     logits, y = problem(5, 70, 6)
     right = logits.argmax(axis=1)
-    expected, expected_right = fit_temperature(logits, y), fit_temperature(logits, right)
+    expected, expected_right = fit_temperature(logits, y).value, fit_temperature(logits, right).value
     monkeypatch.setattr("eyechart.metrics.logits._BLOCK", 20)
-    assert fit_temperature(logits, y) == pytest.approx(expected, rel=1e-9)
-    assert fit_temperature(logits, right) == pytest.approx(expected_right, rel=1e-9)
+    assert fit_temperature(logits, y).value == pytest.approx(expected, rel=1e-9)
+    assert fit_temperature(logits, right).value == pytest.approx(expected_right, rel=1e-9)
     assert softmax(logits, 0.7) == pytest.approx(softmax_of_scipy(logits / 0.7, axis=1), abs=1e-6)
 
 

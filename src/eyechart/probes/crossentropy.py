@@ -8,7 +8,7 @@ import numpy as np
 
 from eyechart.errors import EyechartError
 from eyechart.probes.lbfgs import Value
-from eyechart.probes.products import shared
+from eyechart.probes.products import LARGEST, shared
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,7 @@ _BLOCK_BYTES = 16 << 20  # logits of one block of rows, for all penalties: they 
 _BLOCK_BYTES_ON_GPU = 512 << 20  # ... or keep the device busy
 _SAMPLE = 8192  # rows that show the shape of the Hessian
 _FLATTEST = 0.2  # of the mean curvature: a class that is all but sure must not take giant steps
+_NO_DIRECTION = 1e-12  # of the largest variance: what is left of rows that depend on one another is rounding
 _OFF_CENTER = 32.0  # standard deviations a mean may be away from 0 before the columns are centered one by one
 
 
@@ -31,7 +32,6 @@ class Problem:
     mean: "torch.Tensor"
     basis: "torch.Tensor"  # [d, r]: weights on raw features = basis @ coordinates
     spread: "torch.Tensor"  # [r]: variance along each
-    penalties: "torch.Tensor"  # of each problem, on |W|^2 / 2
     centered: bool  # whether the mean must be subtracted from the features, not only from the logits
 
 
@@ -42,7 +42,7 @@ def unpacked(problem: Problem, points: "torch.Tensor") -> tuple["torch.Tensor", 
 
 
 def evaluate(problem: Problem, points: "torch.Tensor", penalties: "torch.Tensor") -> Value:
-    """Give objectives, gradients and curvatures of some problems at one point each, in one pass over the data."""
+    """Give objectives, gradients and curvatures for some penalties on |W|^2 / 2, at one point each, in one pass."""
     import torch
 
     n, (coordinates, bias) = len(problem.y), unpacked(problem, points)
@@ -110,13 +110,12 @@ def _pieces(parts: Sequence[Any], rows: int) -> Iterator[Any]:
             yield part[start : start + rows]
 
 
-def problem_of(parts: Sequence[np.ndarray], columns: np.ndarray, k: int, c: Sequence[float], device: str) -> Problem:
-    """Give the problem of telling k classes apart; `columns` are the labels, from 0 to k - 1, and c as in a fit."""
+def problem_of(parts: Sequence[np.ndarray], columns: np.ndarray, k: int, device: str) -> Problem:
+    """Give the problem of telling k classes apart; `columns` are the labels, from 0 to k - 1."""
     import torch
 
     mean, scale = _moments(parts, len(columns))
     basis, spread = _basis(parts, len(columns), mean, scale)
-    penalties = torch.tensor([(2.0 if k == 2 else 1.0) / (one * len(columns)) for one in c], dtype=torch.float64)
     return Problem(
         parts=parts if device == "cpu" else _resident(parts, device),
         y=torch.from_numpy(columns).to(device),
@@ -124,7 +123,6 @@ def problem_of(parts: Sequence[np.ndarray], columns: np.ndarray, k: int, c: Sequ
         mean=torch.from_numpy(mean).to(device),
         basis=torch.from_numpy(basis).to(device),
         spread=torch.from_numpy(spread).to(device),
-        penalties=penalties.to(device),
         centered=bool((np.abs(mean) > _OFF_CENTER * scale).any()),
     )
 
@@ -148,8 +146,10 @@ def _moments(parts: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, np.ndarra
         raise EyechartError("the features of a classifier hold a value that is not finite.")
     square, largest = np.zeros(len(mean)), np.zeros(len(mean))
     for block in _pieces(parts, rows):
-        square += np.square(block - mean.astype(np.float32)).sum(axis=0, dtype=np.float64)
         np.maximum(largest, np.abs(block).max(axis=0), out=largest)
+        if largest.max() > LARGEST:
+            raise EyechartError(f"the features of a classifier go up to {largest.max():.1e}; {LARGEST:g} is allowed.")
+        square += np.square(block - mean.astype(np.float32)).sum(axis=0, dtype=np.float64)
     scale = np.sqrt(square / n)
     scale[scale <= 1e-6 * largest] = 1.0  # what is left of a constant feature is rounding
     return mean, scale
@@ -159,17 +159,19 @@ def _basis(parts: Sequence[np.ndarray], n: int, mean: np.ndarray, scale: np.ndar
     """Give the directions that are uncorrelated, as weights on raw features, and the variance along each.
 
     They come from a sample of rows: in other directions the solver would only be slower. Where there are fewer rows
-    than features, all of them are used, since the weights lie in their span.
+    than features, all of them are used, since the weights lie in their span; which directions that span has is then
+    decided in double precision, for a weak penalty makes much of the least of them.
     """
     d = len(mean)
     every = 1 if n < d else max(1, n // max(_SAMPLE, 4 * d))
     sample = np.concatenate([part[::every] for part in parts])
-    z = (sample - mean.astype(np.float32)) / scale.astype(np.float32)
     if n < d:
+        z = (sample - mean) / scale
         spread, left = np.linalg.eigh(z @ z.T)
-        kept = spread > 1e-6 * spread[-1]
+        kept = spread > _NO_DIRECTION * spread[-1]
         directions, spread = (z.T @ left[:, kept]) / np.sqrt(spread[kept]), spread[kept]
     else:
+        z = (sample - mean.astype(np.float32)) / scale.astype(np.float32)
         spread, directions = np.linalg.eigh(z.T @ z)
     basis = directions / scale[:, None]
     return basis.astype(np.float32), (np.maximum(spread, 0) / len(z)).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from eyechart.errors import EyechartError
-from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN, Work
+from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN, Space, Work, kept, space
 from eyechart.probes.search import nearest
 
 DISTANCES = ("cosine", "euclidean", "hellinger")
@@ -51,18 +51,44 @@ def neighbors(
         EyechartError: k is not between 1 and the rows there are, a value is not finite, or histograms have negative
             values.
     """
+    return found(searchable(database, distance=distance, normalize=normalize, work=work), queries, k, own=own)
+
+
+def searchable(
+    database: Float32[np.ndarray, "n d"],
+    *,
+    distance: str = "cosine",
+    normalize: bool = False,
+    work: Work = Work(),  # noqa: B008, it is frozen
+    keep: int = 0,
+) -> Space:
+    """Give a database for several calls of `found`, with the options of `neighbors`.
+
+    A database of at most `keep` bytes is made ready only once, and then takes as much memory again.
+    """
+    kind = _kind(distance, normalize)
+    if kind == HELLINGER:
+        _refuse_negative(database)
+    return kept(space(kind, np.ascontiguousarray(database).view(np.ndarray), work), at_most=keep)
+
+
+def found(
+    where: Space, queries: Float32[np.ndarray, "q d"], k: int, *, own: Int64[np.ndarray, " q"] | None = None
+) -> Neighbors:
+    """Give what `neighbors` gives."""
     own = np.full(len(queries), -1) if own is None else own
-    there = len(database) - int((own >= 0).any())
+    there = len(where.database) - int((own >= 0).any())
     if not 1 <= k <= there:
         raise EyechartError(f"k must be between 1 and the {there} training images; got {k}.")
-    kind = _kind(distance, normalize)
-    if kind == HELLINGER and min(queries.min(initial=0), database.min(initial=0)) < 0:
+    if where.kind == HELLINGER:
+        _refuse_negative(queries)
+    index, value = nearest(where, np.ascontiguousarray(queries).view(np.ndarray), k, own)
+    return Neighbors(index, value if where.kind == COSINE else 1 / (np.sqrt(-2 * value) + 1e-6))
+
+
+def _refuse_negative(x: Float32[np.ndarray, "n d"]) -> None:
+    if x.min(initial=0) < 0:
         raise EyechartError("hellinger is a distance of histograms, which have no negative values; use euclidean.")
-    if not np.isfinite(queries).all():
-        raise EyechartError("the queries of neighbors hold a value that is not finite.")
-    q, x = (np.ascontiguousarray(part).view(np.ndarray) for part in (queries, database))
-    index, value = nearest(kind, q, x, k, own, work)
-    return Neighbors(index, value if kind == COSINE else 1 / (np.sqrt(-2 * value) + 1e-6))
 
 
 def _kind(distance: str, normalize: bool) -> int:

@@ -12,6 +12,7 @@ _MEMORY = 6  # pairs of steps and gradient changes kept
 _ENOUGH = 1e-4  # of the decrease the slope promises (Armijo)
 _TREND = 4  # steps whose decrease is compared with that of as many before
 _SHORTEST = 2.0**-20
+_LEAST = 2.0**-52  # of an objective: gains below it cannot be told from none
 _NOISE = 1e-8  # relative error of an objective computed from float32 products
 
 
@@ -154,8 +155,9 @@ class _Path:
         for (step, change, bend), weight in zip(self.pairs, reversed(used), strict=True):
             aim = aim + (weight - _dot(change, aim) / bend) * step
         self.direction, self.slope = -aim, -_dot(self.gradient, aim)
-        scale = min(self.objectives[-1], self.highest - self.objectives[-1])
-        self.gap = max(-0.5 * self.slope, self._to_come()) / scale if scale > 0 else math.inf
+        gained = max(self.highest - self.objectives[-1], _LEAST * self.highest)
+        scale = max(min(self.objectives[-1], gained), math.ulp(0.0))
+        self.gap = max(-0.5 * self.slope, self._to_come()) / scale
 
     def _to_come(self) -> float:
         """Give what the objective will still come down if it goes on as in the last steps, by equal shares.

@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+LARGEST = 1e18  # of the values in a product: squares of larger ones overflow
 _TRIES = 5
 
 
@@ -21,15 +22,19 @@ def fast_float32(device: str = "cpu") -> Iterator[None]:
 
     What torch calls precision "medium" only means another library on many CPUs, twice as fast and just as exact, and
     bfloat16 on others. So both are tried on a small product, once per process. On a GPU it always means fewer digits.
+    Sums of bfloat16 products are kept in float32 there, too.
     """
     import torch
 
-    before = torch.get_float32_matmul_precision()
+    before, on_cuda = torch.get_float32_matmul_precision(), torch.backends.cuda.matmul
+    reduced = on_cuda.allow_bf16_reduced_precision_reduction
     torch.set_float32_matmul_precision(_best() if device == "cpu" else "highest")
+    on_cuda.allow_bf16_reduced_precision_reduction = False
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        on_cuda.allow_bf16_reduced_precision_reduction = reduced
 
 
 def shared(x: np.ndarray) -> "torch.Tensor":

@@ -13,17 +13,18 @@ import numpy as np
 from jaxtyping import Float32
 
 from eyechart.errors import EyechartError
-from eyechart.probes.products import fast_float32
+from eyechart.probes.products import LARGEST, fast_float32
 
 if TYPE_CHECKING:
     import torch
 
 COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN = range(4)
 _ROUNDING = {"fp32": 2.0**-24, "bf16": 2.0**-9}  # relative error of writing a number
+_UNDERFLOW = 2.0**-126
 _TERMS = {"fp32": 1, "bf16": 3}  # columns that hold a float32 number to its last digit
 _BELOW_ALL = -4.0  # no score of rows of length 1 is as low
 _SAMPLE = 4096  # rows whose mean centers the others
-_READY_BYTES = 256 << 20  # of a database whose blocks are kept
+READY_BYTES = 256 << 20  # of a database whose blocks are kept
 _GROUP = 64  # scores of which only the largest is looked at first, on a GPU
 
 
@@ -33,10 +34,16 @@ class Work:
 
     device: str = "cpu"  # where products are made: cpu, cuda, ...
     precision: str = "auto"  # of the products that propose candidates: fp32, bf16, or whichever is faster
-    queries: int = 512  # multiplied at a time ...
-    rows: int = 4096  # ... with so many rows of the database
+    queries: int | None = None  # multiplied at a time (None: what suits the device) ...
+    rows: int | None = None  # ... with so many rows of the database
     chunk: int = 16384  # queries whose candidates are held at once
     pilot: int = 512  # queries that show whether bfloat16 is exact enough
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """How many queries are multiplied together, and with how many rows. On a CPU the scores stay in its cache."""
+        queries, rows = (512, 4096) if self.device == "cpu" else (4096, 32768)
+        return self.queries or queries, self.rows or rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,15 +80,17 @@ class Proposals(NamedTuple):
     void: np.ndarray  # int64: rows of zeros, which may come on top of these
 
 
-def space(kind: int, database: Float32[np.ndarray, "n d"], work: Work, *, passes: int) -> Space:
-    """Give a space, centered on the mean of a sample. Any point would do; one in the middle loses the fewest digits.
-
-    A small database that is passed through several times is made ready for the product once.
-    """
+def space(kind: int, database: Float32[np.ndarray, "n d"], work: Work) -> Space:
+    """Give a space, centered on the mean of a sample. Any point would do; one in the middle loses the fewest digits."""
     sample, _ = _prepared(kind, database[:: max(1, len(database) // _SAMPLE)], work.device)
     center = sample.double().mean(dim=0).float().nan_to_num(0.0, 0.0, 0.0)
-    ready = {} if passes > 1 and database.nbytes <= _READY_BYTES else None
-    return Space(kind=kind, database=database, center=center, work=work, ready=ready)
+    return Space(kind=kind, database=database, center=center, work=work)
+
+
+def kept(where: Space, *, at_most: int = READY_BYTES) -> Space:
+    """Give a space whose blocks, once ready for the product, stay so, if the database has at most so many bytes."""
+    keeps = where.ready is None and where.database.nbytes <= at_most
+    return dataclasses.replace(where, ready={}) if keeps else where
 
 
 def propose(where: Space, queries: Float32[np.ndarray, "q d"], m: int, precision: str) -> Proposals:
@@ -96,6 +105,7 @@ def propose(where: Space, queries: Float32[np.ndarray, "q d"], m: int, precision
 
     keep = _kept_on_cpu if where.work.device == "cpu" else _kept_on_device
     values, index = keep(where.work, one.rows, seen(), m)
+    _refuse(one, queries, 0, "queries")  # after the database, the center of which they are seen from
     reach = values.astype(np.float64)
     reach += 2 * _ROUNDING["bf16"] * np.abs(reach) if precision == "bf16" else 0.0  # a bf16 product is bf16 itself
     length, lost, error = np.max(bounds, axis=0)
@@ -107,9 +117,11 @@ def slack(one: Side, length: float, lost: float, error: float, d: int) -> np.nda
     """Give how far a computed score can be from the exact one, for each query against rows with such bounds.
 
     The product of rounded rows differs by |lost q| |x| + |q| |lost x|, and each of its sums in float32 by at most d
-    units of the last place of the sum of sizes (Higham 2002, section 3.1), whatever the order.
+    units of the last place of the sum of sizes (Higham 2002, section 3.1), whatever the order. Products and sums too
+    small for a number of full precision may be lost altogether.
     """
-    return one.lost * length + one.length * lost + _sums(d) * one.length * length + one.error + error
+    rounding = one.lost * length + one.length * lost + _sums(d) * one.length * length + one.error + error
+    return rounding + 8 * (d + 32) * _UNDERFLOW
 
 
 def _sums(d: int) -> float:
@@ -123,16 +135,27 @@ def blocks(where: Space, precision: str) -> Iterator[tuple[int, Side]]:
         yield from where.ready[precision]
         return
     made = []
-    for first in range(0, len(where.database), where.work.rows):
-        block = side(where, where.database[first : first + where.work.rows], precision, query=False)
-        if not np.isfinite(block.length).all():
-            row = first + int(np.flatnonzero(~np.isfinite(block.length))[0])
-            raise EyechartError(f"row {row} of the database of neighbors holds a value that is not finite.")
+    _, at_once = where.work.tile
+    for first in range(0, len(where.database), at_once):
+        block = side(where, where.database[first : first + at_once], precision, query=False)
+        _refuse(block, where.database, first, "database")
         yield first, block
         if where.ready is not None:
             made.append((first, block))
     if where.ready is not None:
         where.ready[precision] = made
+
+
+def _refuse(block: Side, rows: Float32[np.ndarray, "n d"], first: int, name: str) -> None:
+    """Refuse rows, the first of which the block begins with, that a product says nothing of."""
+    length = np.nan_to_num(block.length, nan=np.inf)
+    if length.max(initial=0) > LARGEST:
+        row = first + int(length.argmax())
+        if np.isfinite(rows[row]).all():
+            raise EyechartError(
+                f"row {row} of the {name} of neighbors is too long; lengths up to {LARGEST:g} are allowed."
+            )
+        raise EyechartError(f"row {row} of the {name} of neighbors holds a value that is not finite.")
 
 
 def side(where: Space, raw: np.ndarray, precision: str, *, query: bool) -> Side:
@@ -178,7 +201,8 @@ def _prepared(kind: int, raw: np.ndarray, device: str) -> tuple["torch.Tensor", 
         return x.sqrt_(), torch.linalg.vector_norm(x, dim=1)
     norm = torch.from_numpy(lengths(raw)).to(device)
     if kind in (COSINE, UNIT_EUCLIDEAN):
-        return x.div_(torch.where(norm > 0, norm, 1.0)[:, None]), (norm > 0).float()
+        x.div_(torch.where(norm > 0, norm, 1.0)[:, None])
+        return x, torch.where(norm.isfinite(), (norm > 0).float(), torch.nan)
     return x, norm
 
 
@@ -191,9 +215,9 @@ def _kept_on_cpu(work: Work, queries: "torch.Tensor", database: _Rows, m: int) -
 
     from eyechart.probes.kernels import NOTHING, keep_largest, opened
 
-    heaps, at_once = np.full((len(queries), m), NOTHING), work.queries
+    heaps, (at_once, rows_at_once) = np.full((len(queries), m), NOTHING), work.tile
     bits = torch.int32 if queries.dtype == torch.float32 else torch.int16  # numpy has no bfloat16
-    product = torch.empty((at_once, work.rows), dtype=queries.dtype)
+    product = torch.empty((at_once, rows_at_once), dtype=queries.dtype)
     for first, rows in database:
         for start in range(0, len(queries), at_once):
             some = queries[start : start + at_once]
@@ -208,12 +232,13 @@ def _kept_on_device(work: Work, queries: "torch.Tensor", database: _Rows, m: int
     """The same with torch alone: the largest of each group of scores says which groups are worth sorting."""
     import torch
 
+    at_once, _ = work.tile
     values = np.full((len(queries), m), -np.inf, np.float32)
     index = np.full((len(queries), m), -1)
     for first, rows in database:
         short = -len(rows) % _GROUP
-        for start in range(0, len(queries), work.queries):
-            part = slice(start, start + work.queries)
+        for start in range(0, len(queries), at_once):
+            part = slice(start, start + at_once)
             with fast_float32(str(rows.device)):
                 scores = (queries[part] @ rows.T).float()
             scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf).unflatten(1, (-1, _GROUP))

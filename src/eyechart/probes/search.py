@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from eyechart.probes.products import bfloat16_pays, fast_float32
-from eyechart.probes.proposals import COSINE, Space, Work, blocks, propose, side, slack, space
+from eyechart.probes.proposals import COSINE, Space, blocks, kept, propose, side, slack
 
 _SPARE = {"fp32": 8, "bf16": 96}  # proposals beyond k + 1: more of them, fewer second searches
 _MOST = 0.98  # of the first queries, for which there will be enough proposals
@@ -22,25 +22,21 @@ _SECOND = 64  # queries searched together the second time
 
 
 def nearest(
-    kind: int,
-    queries: Float32[np.ndarray, "q d"],
-    database: Float32[np.ndarray, "n d"],
-    k: int,
-    own: Int64[np.ndarray, " q"],
-    work: Work,
+    where: Space, queries: Float32[np.ndarray, "q d"], k: int, own: Int64[np.ndarray, " q"]
 ) -> tuple[Int64[np.ndarray, "q k"], Float64[np.ndarray, "q k"]]:
     """Give the k best rows of each query and their similarities: cosines, or -1/2 of squared distances.
 
     Best first, of equal ones the earlier row. `own` is the row each query must not find, or -1.
     """
-    precision, trial = work.precision, 0
+    work, trial = where.work, 0
+    precision = work.precision
     if precision == "auto":
-        large = len(queries) * len(database) >= _LARGE
+        large = len(queries) * len(where.database) >= _LARGE
         precision = "bf16" if large and bfloat16_pays(work.device) else "fp32"
     if precision == "bf16":
         trial = min(work.pilot, len(queries))
     starts = [*range(0, trial, max(1, trial)), *range(trial, len(queries), work.chunk), len(queries)]
-    where = space(kind, database, work, passes=len(starts) - 1)
+    where = kept(where) if len(starts) > 2 else where
     index, value = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
     spare = _SPARE[precision]
     for start, end in itertools.pairwise(starts):

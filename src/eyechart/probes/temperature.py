@@ -48,12 +48,12 @@ def softmax(logits: Float[np.ndarray, "n c"], temperature: float = 1.0) -> Float
     return found
 
 
-def fit_temperature(logits: Float[np.ndarray, "n c"], y: Int[np.ndarray, " n"]) -> float:
+def fit_temperature(logits: Float[np.ndarray, "n c"], y: Int[np.ndarray, " n"]) -> Temperature:
     """Give the temperature T at which softmax(logits / T) has the least mean negative log-likelihood of the labels.
 
     Temperature scaling (Guo et al., ICML 2017, section 4.2), to be fitted on images the logits were not fitted on. The
     loss is convex in 1 / T; Newton's method, held in a bracket, ends where log T changes by less than 1e-10.
-    Multiplying the logits multiplies T. Three cases have no minimum, and `temperature_of` says which one it was:
+    Multiplying the logits multiplies T. Three cases have no minimum, and `bound` says which one it was:
 
     - Every image has the highest logit in its class: any smaller T is better. T is then where the loss is
       log((n + 2) / (n + 1)) above its limit: that of someone who, having seen n right answers of n, expects the next
@@ -64,17 +64,12 @@ def fit_temperature(logits: Float[np.ndarray, "n c"], y: Int[np.ndarray, " n"]) 
 
     An image whose own logit is -inf has infinite loss at every T and is left out.
 
-    >>> round(fit_temperature(np.array([[4.0, 0.0]] * 4), np.array([0, 0, 0, 1])), 4)  # 4 / T = log(3)
+    >>> round(fit_temperature(np.array([[4.0, 0.0]] * 4), np.array([0, 0, 0, 1])).value, 4)  # 4 / T = log(3)
     3.641
 
     Raises:
         EyechartError: a label is not a column, a row of logits has no softmax, or no image has a finite loss.
     """
-    return temperature_of(logits, y).value
-
-
-def temperature_of(logits: Float[np.ndarray, "n c"], y: Int[np.ndarray, " n"]) -> Temperature:
-    """Give the temperature of `fit_temperature`, and why it was bounded where it was."""
     check_classes(logits, y)
     highest = softmax_of(logits).highest
     own = logits[np.arange(len(y)), y].astype(np.float64)

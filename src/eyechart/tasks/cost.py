@@ -22,7 +22,8 @@ from eyechart.errors import EyechartError
 from eyechart.images.reading import Unreadable
 from eyechart.images.views import detached, rows
 from eyechart.probes.centroid import fit_centroid
-from eyechart.probes.knn import neighbors
+from eyechart.probes.knn import found, searchable
+from eyechart.probes.proposals import Work
 from eyechart.types import Encoder, Facet, Images, Measure
 
 HEADLINE = {
@@ -71,13 +72,13 @@ def cost(
         yield from _of_encoder(case, [_footprint(part, images, clock) for part in parts])
     else:
         case.note("embeddings that are looked up have no forward pass, so only heads and bytes are measured")
-    found = _stored(case, images, stored)
-    dim = found.x.shape[1] if found else _dim(case, images)
+    kept = _stored(case, images, stored)
+    dim = kept.x.shape[1] if kept else _dim(case, images)
     yield Measure(metric="bytes_per_embedding", value=float(_FLOAT32 * dim), n=1)
-    if found is None:
+    if kept is None:
         case.note("there is no split called train, so the heads are not measured")
     else:
-        yield from _of_heads(found, len(images.classes), case.encoder.distance, clock)
+        yield from _of_heads(case, kept, len(images.classes), clock)
 
 
 Clock: TypeAlias = Callable[[Callable[[], Any], int], Seconds]
@@ -229,16 +230,17 @@ def _dim(case: Case, images: Images) -> int:
     return case.embed(few).x.shape[1]
 
 
-def _of_heads(stored: _Stored, classes: int, distance: str, clock: Clock) -> Iterator[Measure]:
-    """Measure what a head asks for, beside the encoder."""
+def _of_heads(case: Case, stored: _Stored, classes: int, clock: Clock) -> Iterator[Measure]:
+    """Measure what a head asks for, beside the encoder, once it is ready to be asked."""
     x, (n, dim) = stored.x, stored.x.shape
-    k = min(_K, n)
+    k, work = min(_K, n), Work(device=case.device)
+    base = searchable(x, distance=case.encoder.distance, work=work, keep=x.nbytes)
     centroid = fit_centroid(x, stored.y, classes)
     weights, bias = np.zeros((dim, classes), np.float32), np.zeros(classes, np.float32)  # any would take as long
     heads: list[tuple[dict[str, Facet], Callable[[Vectors], Any], int]] = [
         (
             {"head": "knn", "k": k, "stored": n},
-            lambda queries: neighbors(queries, x, k, distance=distance),
+            lambda queries: found(base, queries, k),
             x.nbytes + stored.y.nbytes,
         ),
         (

@@ -7,8 +7,9 @@ import numpy as np
 
 from eyechart.case import Case
 from eyechart.errors import EyechartError
-from eyechart.probes.knn import Neighbors, Work, merged, neighbors
+from eyechart.probes.knn import Neighbors, found, merged, neighbors, searchable
 from eyechart.probes.knn import votes as winners
+from eyechart.probes.proposals import READY_BYTES, Work
 from eyechart.tasks._classification import check_labels, scores
 from eyechart.types import Embeddings, Measure
 
@@ -50,18 +51,19 @@ def knn(
     check_labels(train, case.label)
     ks = _possible(case, k, len(train))
     options = {"distance": metric, "normalize": normalize, "work": Work(device=case.device)}
-    found = {split: neighbors(case.embed(split).x, train.x, max(ks), **options) for split in ("val", "test")}
+    base = searchable(train.x, keep=READY_BYTES, **options)
+    near = {split: found(base, case.embed(split).x, max(ks)) for split in ("val", "test")}
     labels = {"val": train.y, "test": train.y}
     if database == "train+val":
         val = case.embed("val")
         more = neighbors(case.embed("test").x, val.x, min(max(ks), len(val)), **options)
-        found["test"] = merged(found["test"], more, len(train))
+        near["test"] = merged(near["test"], more, len(train))
         labels["test"] = np.concatenate([train.y, val.y])
     if leave_one_out:
         fewer = tuple(one for one in ks if one < len(train))
-        found["train"] = neighbors(train.x, train.x, max(fewer), own=np.arange(len(train)), **options)
+        near["train"] = found(base, train.x, max(fewer), own=np.arange(len(train)))
         labels["train"] = train.y
-    voted = {split: _voted(train, labels[split], near, ks, votes, temperature) for split, near in found.items()}
+    voted = {split: _voted(train, labels[split], one, ks, votes, temperature) for split, one in near.items()}
     best = max(sorted(ks), key=lambda one: (voted["val"][one] == case.embed("val").y).mean())
     for split, by_k in voted.items():
         for one, predicted in sorted(by_k.items()):

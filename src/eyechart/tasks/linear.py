@@ -1,6 +1,6 @@
 """Linear probe: how far classes can be told apart by flat boundaries in the embedding."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
@@ -43,17 +43,24 @@ def linear(
 
     C, the inverse strength of the penalty, is chosen on val (of equally good ones, the smaller). The chosen one is
     fitted again on train and val together unless `refit="train"`, and only then is test looked at. `c="dinov2"` is the
-    grid of DINOv2, 45 values from 1e-6 to 1e5; `"coarse-to-fine"` finds its best with about 15 of them; `"five"` is
+    grid of DINOv2, 45 values from 1e-6 to 1e5; `"coarse-to-fine"` finds its best with about ten of them; `"five"` is
     0.01, 0.1, 1, 10, 100. Test is also measured by rank (`positive` names the class that AUROC and average precision
     are of; by default they average all classes) and by its probabilities, as they are and after one temperature,
     fitted on val with the model that has not seen val.
     """
     train, val, test = case.embed("train"), case.embed("val"), case.embed("test")
     check_labels(train, case.label)
-    fitted, best = _chosen(case, train, val, c)
+    predicted: dict[float, np.ndarray] = {}
+
+    def finer(fitted: dict[float, Logistic]) -> list[float]:
+        predicted.update({one: model.predict(val.x) for one, model in fitted.items() if one not in predicted})
+        return _beside(_best(predicted, val), predicted) if c == "coarse-to-fine" else []
+
+    fitted = fit_logistic(train.x, train.y, _grid(c), more=finer, device=case.device)
+    best = _best(predicted, val)
     for one, model in sorted(fitted.items()):
         _report(case, model)
-        yield from scores(val, model.predict(val.x), split="val", probe="linear", c=one, selected=one == best)
+        yield from scores(val, predicted[one], split="val", probe="linear", c=one, selected=one == best)
     before = fitted[best]
     temperature = _temperature(case, before, val)
     model = before
@@ -72,27 +79,28 @@ def linear(
         case.note(said)
 
 
-def _chosen(
-    case: Case, train: Embeddings, val: Embeddings, asked: tuple[float, ...] | str
-) -> tuple[dict[float, Logistic], float]:
-    """Give the classifiers that were fitted on train, and the C that is best on val."""
-    if asked != "coarse-to-fine":
-        grid = {"dinov2": _DINOV2, "five": _CIFAR_C}.get(asked, ()) if isinstance(asked, str) else asked
-        if not grid or not all(one > 0 for one in grid):
-            said = ", ".join(map(str, grid)) or "none"
-            raise EyechartError(f"linear: c must be one or more numbers above 0; got {said}.")
-        fitted = fit_logistic(train.x, train.y, sorted(set(grid)), device=case.device)
-        return fitted, _best(fitted, val)
-    fitted = fit_logistic(train.x, train.y, _DINOV2[:: _STRIDES[0]], device=case.device)
+def _grid(asked: tuple[float, ...] | str) -> list[float]:
+    """Give the values of C that are looked at first."""
+    named = {"dinov2": _DINOV2, "coarse-to-fine": _DINOV2[:: _STRIDES[0]], "five": _CIFAR_C}
+    grid = named.get(asked, ()) if isinstance(asked, str) else asked
+    if not grid or not all(one > 0 for one in grid):
+        said = ", ".join(map(str, grid)) or "none"
+        raise EyechartError(f"linear: c must be one or more numbers above 0; got {said}.")
+    return sorted(set(grid))
+
+
+def _best(predicted: Mapping[float, np.ndarray], val: Embeddings) -> float:
+    return max(sorted(predicted), key=lambda one: (predicted[one] == val.y).mean())
+
+
+def _beside(best: float, looked_at: Mapping[float, np.ndarray]) -> list[float]:
+    """Give the values of DINOv2's grid to look at next: beside the best, ever closer to it."""
+    at = _DINOV2.index(best)
     for stride in _STRIDES[1:]:
-        at = _DINOV2.index(_best(fitted, val))
-        new = [_DINOV2[i] for i in (at - stride, at + stride) if 0 <= i < len(_DINOV2) and _DINOV2[i] not in fitted]
-        fitted |= fit_logistic(train.x, train.y, new, device=case.device) if new else {}
-    return fitted, _best(fitted, val)
-
-
-def _best(fitted: dict[float, Logistic], val: Embeddings) -> float:
-    return max(sorted(fitted), key=lambda one: (fitted[one].predict(val.x) == val.y).mean())
+        new = [i for i in (at - stride, at + stride) if 0 <= i < len(_DINOV2) and _DINOV2[i] not in looked_at]
+        if new:
+            return [_DINOV2[i] for i in new]
+    return []
 
 
 def _report(case: Case, model: Logistic) -> None:
@@ -110,7 +118,10 @@ def _temperature(case: Case, model: Logistic, val: Embeddings) -> float:
         case.note("val holds no image of a class that train has: probabilities stay as they are")
         return 1.0
     logits = all_columns(model.logits(val.x[known]), model.labels, len(val.classes))
-    return fit_temperature(logits, val.y[known])
+    value, bound = fit_temperature(logits, val.y[known])
+    if bound:
+        case.note(f"the temperature of {value:.3g} is a bound: on val, {bound}")
+    return value
 
 
 def _position(case: Case, test: Embeddings, positive: str | None) -> int | None:
