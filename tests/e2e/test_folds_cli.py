@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from eyechart.results import records
+from samples import refused
 
 DATA = "folder:photos(folds=3)"
 
@@ -79,3 +80,11 @@ def test_one_fold_is_refused_in_one_line(eyechart, photos):
     code, _, err = eyechart("run", "--encoder", "noise", "--data", "folder:photos(folds=1)", "--task", "knn")
     assert code == 2
     assert [line for line in err.splitlines() if line.startswith("error: ") and "folds" in line]
+
+
+def test_fixes_that_leave_too_few_images_for_the_folds_are_refused_in_one_line(eyechart, photos):
+    rows = [f"cat/{row:02d}.png,drop" for row in range(28)]
+    Path("fixes.csv").write_text("\n".join(["path,action", *rows, ""]))
+    data = 'folder:photos(folds=3, fixes="fixes.csv")'
+    words = ("photos with fixes.csv: 3 folds need at least 3 images of every class; 'cat' has 2", "fewer folds")
+    refused(eyechart("run", "--encoder", "noise", "--data", data, "--task", "knn"), *words)

@@ -212,6 +212,12 @@ def test_a_csv_can_leave_images_out_and_have_more_columns(flat):
     assert len(ids_of(data)) == 18
 
 
+def test_columns_without_a_name_do_no_harm(flat):
+    """A table may have been written with the numbers of its rows, or with a comma too many in each."""
+    lines = [",path,label,,", *(f"{number},{row},," for number, row in enumerate(CSV_ROWS))]
+    assert len(ids_of(folder(str(csv(flat, *lines))))) == 20
+
+
 def test_a_csv_from_a_spreadsheet_with_a_byte_order_mark_is_read(flat):
     (flat / "metadata.csv").write_text("\n".join(["path,label", *CSV_ROWS]), encoding="utf-8-sig")
     assert len(ids_of(folder(str(flat)))) == 20
@@ -240,7 +246,7 @@ def test_images_of_a_csv_without_a_group_are_free(flat):
 
 ERRORS = [
     (["path,class", *CSV_ROWS], ["must have the columns path,label", "path,class"]),
-    (["path;label", "a0.png;a"], ["must have the columns", "path;label"]),
+    (["path;label", "a0.png;a"], ["must have the columns", "path;label", "by commas, not by ';'"]),
     ([""], ["must have the columns"]),
     (["path,label"], ["no rows below its header"]),
     (["path,label", *CSV_ROWS, "a0.png,b"], ["a0.png", "2 times", "several labels"]),
@@ -248,7 +254,13 @@ ERRORS = [
     (["path,label", *CSV_ROWS, ",b"], ["line 22", "path or label is empty"]),
     (["path,label", "a0.png,", *CSV_ROWS[1:]], ["line 2", "path or label is empty"]),
     (["path,label", "a0.png,  ", *CSV_ROWS[1:]], ["line 2", "path or label is empty"]),
-    (["path,label", "a0.png", *CSV_ROWS[1:]], ["line 2", "path or label is empty"]),
+    (["path,label", "a0.png", *CSV_ROWS[1:]], ["line 2", "the row a0.png ends before the column label"]),
+    (["path,label", '"a0.png,a', *CSV_ROWS[1:]], ["line 2", "does not end with one", "unexpected end of data"]),
+    (["path,label", '"a\n0.png",a', "a1.png,"], ["line 4", "path or label is empty"]),
+    (["path,label", "a0.png,a", "a, 1.png,a"], ["line 3", "'a' is in no column", "a comma in quotes"]),
+    (["path,label,label", *(f"{row},x" for row in CSV_ROWS)], ["2 columns called 'label'", "a name of its own"]),
+    (["Path,Label", *CSV_ROWS], ["it has Path,Label", "in lower case"]),
+    (["path,label,Split", *(f"{row},test" for row in CSV_ROWS)], ["column 'Split' is not read", "call it split"]),
     (["path,label,split", "a0.png,a,training"], ["line 2", "split must be one of train", "'training'"]),
     (
         ["path,label,split", "a0.png,a,train", "a1.png,b,"],
@@ -357,8 +369,8 @@ def test_folders_without_an_image_that_can_be_read_are_named(tmp_path, caplog):
         (root / name).touch()
     (root / "wren").mkdir()
     assert folder(str(root))["train"].classes == ("cat", "dog")
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert caplog.messages[0].endswith("are no classes: heron (2 .heic, 1 without suffix), wren (empty)")
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.endswith("are no classes: heron (2 .heic, 1 without suffix), wren (empty)")
 
 
 def test_empty_classes_of_a_split_are_named(tmp_path, caplog):

@@ -90,8 +90,10 @@ def test_an_image_can_be_moved_and_relabeled(root, fixes):
     assert changed(before, after) == {name: (("train", "ant"), ("val", "bee"))}
 
 
-def test_dropping_comes_before_anything_else(root, fixes):
-    after = folder(str(root), fixes=fixes("ant/003.png,label=cat", "ant/003.png,drop", "ant/003.png,drop"))
+def test_dropping_comes_before_labels_and_splits(root, fixes):
+    after = folder(
+        str(root), fixes=fixes("ant/003.png,label=cat", "ant/003.png,drop", "ant/003.png,drop", "ant/003.png,split=val")
+    )
     assert "ant/003.png" not in where(after)
 
 
@@ -166,6 +168,23 @@ def test_only_the_receiving_split_is_embedded_again(stated, fixes, forwards):
     assert sum(forwards) - done == len(data["test"]) == 9
 
 
+def test_a_drawn_split_that_is_sent_an_image_of_another_source_is_embedded_again(tmp_path, fixes, forwards):
+    names = [f"{s}/{c}/{i}.png" for s, n in (("train", 8), ("test", 4)) for c in "ab" for i in range(n)]
+    root = str(write_images(tmp_path / "half", names))
+    encoder = plain_encoder(key="plain-0123456789abcdef")
+    for images in folder(root).values():
+        embed(encoder, images)
+    done = sum(forwards)
+    within = folder(root)["train"].ids[0]  # from train to val, which is drawn from it: the same source
+    for images in folder(root, fixes=fixes(f"{within},split=val")).values():
+        embed(encoder, images)
+    assert sum(forwards) == done
+    data = folder(root, fixes=fixes("test/a/0.png,split=val"))
+    for images in data.values():
+        embed(encoder, images)
+    assert sum(forwards) - done == len(data["val"]) == 5
+
+
 def test_the_rows_of_a_receiving_split_are_those_of_its_ids(stated, fixes):
     encoder = plain_encoder(key="plain-0123456789abcdef")
     known = {name: row for images in folder(str(stated)).values() for name, row in rows_of(encoder, images)}
@@ -200,6 +219,15 @@ def test_a_class_without_images_is_no_class_any_longer(root, fixes, caplog):
     assert sum((images.labels == 1).sum() for images in data.values()) == 20
     assert {label for _, label in where(data).values()} == {"ant", "cat"}
     assert "no image of bee" in caplog.text
+
+
+def test_classes_that_only_train_lost_are_named(root, fixes, caplog):
+    taught = [name for name, place in where(folder(str(root))).items() if place == ("train", "bee")]
+    folder(str(root), fixes=fixes(*(f"{name},drop" for name in taught)))
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.partition(": ")[2] for line in said] == [
+        f"{split} has classes that train has not, so they cannot be learnt: bee" for split in ("val", "test")
+    ]
 
 
 def test_it_is_said_what_was_done(root, fixes, caplog):
@@ -242,8 +270,19 @@ REFUSED = [
     (["ant/001.png,label=aunt"], ["line 2", "no class is called 'aunt'", "Did you mean ant?", "ant, bee, cat"]),
     (["ant/001.png,split=training"], ["line 2", "split must be one of train, val, test", "'training'"]),
     (["ant/001.png,split=query"], ["line 2", "cannot go to query", "train, val, test"]),
-    (["ant/001.png,label=bee", "ant/001.png,label=cat"], ["line 3", "contradicts line 2", "another label"]),
-    (["ant/001.png,split=val", "ant/001.png,split=test"], ["line 3", "contradicts line 2", "another split"]),
+    (["ant/001.png,label=bee", "ant/001.png,label=cat"], ["line 3", "contradicts line 2, which says 'label=bee'"]),
+    (["ant/001.png,split=val", "ant/001.png,split=test"], ["line 3", "contradicts line 2, which says 'split=val'"]),
+    (["ant/001.png,keep", "ant/001.png,drop"], ["line 3", "'drop' contradicts line 2, which says 'keep'"]),
+    (["ant/001.png,drop", "ant/001.png,keep"], ["line 3", "'keep' contradicts line 2, which says 'drop'"]),
+    (["ant/001.png,keep", "ant/001.png,label=bee"], ["line 3", "contradicts line 2"]),
+]
+# What is wrong is not said in the line that names the image first.
+LATER = [
+    (["split=train", "label=bee", "label=cat"], ["line 4", "'label=cat' contradicts line 3, which says 'label=bee'"]),
+    (["label=bee", "split=val", "split=test"], ["line 4", "contradicts line 3, which says 'split=val'"]),
+    (["label=bee", "drop", "keep"], ["line 4", "contradicts line 2, which says 'label=bee'"]),
+    (["split=train", "label=aunt"], ["line 3", "no class is called 'aunt'"]),
+    (["label=bee", "split=query"], ["line 3", "cannot go to query"]),
 ]
 
 
@@ -253,10 +292,62 @@ def test_what_cannot_be_done_is_refused_with_the_line(root, fixes, lines, words)
         folder(str(root), fixes=fixes(*lines))
 
 
-@pytest.mark.parametrize("header", ["path,what", "name,action", "path;action"])
-def test_other_columns_are_refused(root, fixes, header):
-    with refuses("must have the columns path and action", header.replace(";", ";")):
+@pytest.mark.parametrize(("actions", "words"), LATER)
+def test_the_line_is_that_of_the_action_and_not_of_the_first_one_on_the_image(root, fixes, actions, words):
+    with refuses("fixes.csv, ", *words):
+        folder(str(root), fixes=fixes(*(f"ant/001.png,{action}" for action in actions)))
+
+
+HEADERS = {
+    "path,what": "it has path,what.",
+    "name,action": "it has name,action.",
+    "path;action": "Separate the columns by commas, not by ';'",
+    "path;problem;action": "by commas, not by ';'",
+    "path\taction": "by commas, not by '\\t'",
+    "Path,Action": "in lower case and without spaces",
+    "path, action": "in lower case and without spaces",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_other_columns_are_refused_with_a_hint(root, fixes, header):
+    with refuses("must have the columns path and action", HEADERS[header]):
         folder(str(root), fixes=fixes("a,b", header=header))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (['"ant/000.png,drop', "ant/001.png,drop"], ["line 2", "does not end with one", "unexpected end of data"]),
+        (["bee/000.png,drop", '"ant/000.png,drop', '"ant/001.png",drop'], ["line 3", "does not end with one"]),
+        (['"ant/000.png,drop', 'ant/001.png",drop'], ["line 2", "no image ant/000.png,drop\\nant/001.png in"]),
+        (['ant/000.png,"drop" it'], ["line 2", "does not end with one"]),
+        (["ant/000.png,drop", "ant/001.png;drop"], ["line 3", "row ant/001.png;drop ends before the column action"]),
+        (["ant/000.png,drop", "ant, 1.png,,drop"], ["line 3", "'drop' is in no column", "a comma in quotes"]),
+    ],
+)
+def test_a_row_that_would_be_lost_is_refused_with_the_line(root, fixes, lines, words):
+    with refuses("fixes.csv, ", *words):
+        folder(str(root), fixes=fixes(*lines))
+
+
+def test_a_column_that_is_there_twice_is_refused(root, fixes):
+    with refuses("fixes.csv has 2 columns called 'action'"):
+        folder(str(root), fixes=fixes("ant/000.png,drop,", header="path,action,action"))
+
+
+def test_columns_and_cells_without_name_and_content_are_none(root, fixes):
+    assert "ant/000.png" not in where(folder(str(root), fixes=fixes("ant/000.png,drop,,,", header="path,action,,")))
+
+
+def test_names_with_line_breaks_of_any_kind_can_be_fixed(root, fixes):
+    names = ["ant/a\rb.png", "ant/a\nb.png", "ant/a\r\nb.png"]
+    for number, name in enumerate(names):
+        (root / name).write_bytes(encoded(picture(60 + number), "PNG"))
+    after = where(folder(str(root), fixes=fixes(*(f'"{name}",drop' for name in names))))
+    assert len(after) == 30
+    with refuses("no image ant/a\\rc.png in"):
+        folder(str(root), fixes=fixes('"ant/a\rc.png",drop'))
 
 
 def test_a_file_that_is_not_there_is_refused(root, tmp_path):

@@ -13,7 +13,7 @@ import eyechart as ec
 from eyechart.case import Case
 from eyechart.datasets.folder import folder
 from eyechart.embedding.loading import load_encoder
-from eyechart.images.folds import POOLED, cut, fold_of, parts
+from eyechart.images.folds import POOLED, cut, fold_of, parts, warn_of_gaps
 from eyechart.images.views import from_arrays
 from eyechart.metrics.classification import balanced_accuracy, counts, macro_f1
 from eyechart.registry import bind
@@ -26,6 +26,7 @@ from eyechart.types import Measure
 from samples import refuses, write_images
 
 LABELS = np.repeat([0, 1, 2], [40, 23, 17])
+METRICS = ("balanced_accuracy", "macro_f1")
 
 
 def images(labels=LABELS, *, groups=None, same=()):
@@ -167,6 +168,81 @@ def test_fixes_apply_to_every_fold_and_move_no_other_image(tmp_path):
         assert set(after[split].ids) == set(before[split].ids) - {"a/00.png"}
         for name, label in zip(after[split].ids, after[split].labels, strict=True):
             assert after[split].classes[label] == ("b" if name == "a/01.png" else name[0])
+
+
+def fixes_file(*lines):
+    Path("fixes.csv").write_text("\n".join(["path,action", *lines, ""]))
+    return "fixes.csv"
+
+
+def warned(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_fixes_that_leave_too_few_images_for_the_folds_are_refused():
+    photos()
+    fixes = fixes_file(*(f"c/{row:02d}.png,drop" for row in range(7)))
+    with refuses("photos with fixes.csv: 3 folds need at least 3 images of every class", "'c' has 2"):
+        folder("photos", folds=3, fixes=fixes)
+
+
+def test_classes_that_a_fold_lost_by_fixes_are_named_in_one_line(caplog):
+    photos()
+    first = parts(folder("photos", folds=3))[2]["test"].ids
+    taught = [f"c/{row:02d}.png" for row in range(9) if f"c/{row:02d}.png" not in first]
+    assert len(taught) == 6
+    folder("photos", folds=3, fixes=fixes_file(*(f"{name},drop" for name in taught)))
+    (said,) = warned(caplog)[:1]
+    assert said == "photos with fixes.csv: fold 2: test has classes that train has not, so they cannot be learnt: c"
+
+
+def test_what_fixes_mend_is_not_warned_of(caplog):
+    photos(per_class=(14, 11, 3))
+    folder("photos", folds=3)
+    (said,) = warned(caplog)
+    assert "chosen without them: c" in said
+    caplog.clear()
+    folder("photos", folds=3, fixes=fixes_file(*(f"b/{row:02d}.png,label=c" for row in range(8))))
+    assert not any(line.endswith(": c") for line in warned(caplog))
+
+
+def test_a_val_without_some_class_is_said_once_for_all_folds(caplog):
+    photos(per_class=(14, 11, 3))
+    data = folder("photos", folds=3, repeats=2)
+    assert all(2 not in part["val"].labels for part in parts(data).values())
+    (said,) = warned(caplog)
+    where = "photos: fold 1, 2, 3, 4, 5 and 1 more"
+    assert said == f"{where}: val has not all classes, so k, C and the like are chosen without them: c"
+
+
+def test_ordinary_folds_are_not_warned_of(caplog):
+    photos()
+    for options in ({"folds": 2}, {"folds": 3}, {"folds": 5, "repeats": 2}, {"folds": 9}):
+        folder("photos", **options)
+    assert not warned(caplog)
+
+
+@pytest.mark.parametrize("folds", [3, 4])
+def test_folds_that_a_group_makes_uneven_are_named_in_one_line(caplog, folds):
+    labels = np.repeat([0, 1], 20)
+    groups = ["scene" if row % 20 < 15 else "" for row in range(40)]
+    data = cut(images(labels, groups=groups), folds=folds)
+    sizes = [len(part["test"]) for part in parts(data).values()]
+    tested = max(sizes)
+    assert tested >= 30
+    warn_of_gaps(data, "photos")
+    (said,) = warned(caplog)
+    number = 1 + sizes.index(tested)
+    assert f"photos: the folds are uneven (groups and copies stay together): fold {number}" in said
+    assert f"learns from {40 - tested} images and tests {tested}" in said
+
+
+def test_the_share_of_val_needs_no_room_for_a_test_beside_folds():
+    photos()
+    for part in parts(folder("photos", folds=3, val=0.85)).values():
+        assert len(part["val"]) > len(part["train"]) > 0
+    with refuses("val must be a share above 0 that leaves some for train; got 1.2."):
+        folder("photos", folds=3, val=1.2)
 
 
 def test_nothing_is_embedded_twice(forwards):
@@ -328,13 +404,61 @@ def test_what_only_some_folds_chose_is_pooled_as_not_selected_and_the_choice_wit
 def test_the_mean_over_folds_has_the_interval_of_nadeau_and_bengio():
     values = [0.7, 0.8, 0.9, 0.75, 0.85]
     several = [Measure(metric="auroc", value=value, n=9) for value in values]
-    made = over_folds(several, {"split": "test"}, per_repeat=5)
-    half = 2.7764451052 * np.std(values, ddof=1) * np.sqrt(1 / 5 + 1 / 4)
+    made = over_folds(several, {"split": "test"}, ratio=0.2 / 0.64)
+    half = 2.7764451052 * np.std(values, ddof=1) * np.sqrt(1 / 5 + 0.2 / 0.64)
     assert (made.value, made.n) == (pytest.approx(0.8), 5)
     assert made.low == pytest.approx(0.8 - half)
     assert made.high == pytest.approx(min(1.0, 0.8 + half))
-    alike = over_folds(several[:1] * 3, {}, per_repeat=3)
+    alike = over_folds(several[:1] * 3, {}, ratio=0.5)
     assert (alike.low, alike.high) == (None, None)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_val_is_no_training(repeats):
+    """5 folds of 50 images: 10 are tested, 8 are val, and 32 are trained on."""
+    whole, values = images(np.zeros(50, dtype=np.int64)), [0.5, 0.6, 0.4, 0.55, 0.7] * repeats
+    folds = []
+    for number, value in enumerate(values):
+        first = 10 * (number % 5)
+        one = fold(number + 1, whole.ids[first : first + 10], [1] * 9 + [0], k=1)
+        on_val = fold(number + 1, [], [1] * 8, k=1, split="val").measures
+        area = Measure(metric="auroc", value=value, n=10, facets={"split": "test"})
+        folds.append(dataclasses.replace(one, measures=(*one.measures, *on_val, area)))
+    (made,) = [one for one in measures_of(folds, whole) if one.metric == "auroc" and "fold" not in one.facets]
+    n = len(values)
+    half = {5: 2.7764451052, 10: 2.2621571627}[n] * np.std(values, ddof=1) * np.sqrt(1 / n + 10 / 32)
+    assert made.value - made.low == pytest.approx(half)
+
+
+def test_the_training_images_of_a_run_are_those_of_its_folds():
+    photos()
+    (record,) = stored()
+    data = folder("photos", folds=3)
+    trained = sum(len(part["train"]) for part in parts(data).values())
+    values = [headline(record, split=f"fold{number}/val").value for number in (1, 2, 3)]
+    pooled = headline(record, split="val")
+    half = 4.3026527297 * np.std(values, ddof=1) * np.sqrt(1 / 3 + len(data[POOLED]) / trained)
+    assert pooled.value - pooled.low == pytest.approx(min(half, pooled.value))
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_all_right_in_every_fold_is_as_sure_as_the_images_are_many(repeats):
+    whole = images()
+    right = np.ones(len(whole))
+    folds = []
+    for number in range(2 * repeats):
+        rows = np.arange(len(whole))[number % 2 :: 2]
+        one = fold(number + 1, [whole.ids[row] for row in rows], right[rows], k=1)
+        known = dataclasses.replace(one.measures[0], predicted=whole.labels[rows])
+        more = [dataclasses.replace(known, metric=metric, outcomes=None, predicted=None) for metric in METRICS]
+        folds.append(dataclasses.replace(one, measures=(known, *more)))
+    found = {measure.metric: measure for measure in measures_of(folds, whole) if "fold" not in measure.facets}
+    sizes = np.bincount(whole.labels)
+    rests_on = int(9 / (1 / sizes).sum())  # a mean over classes rests on fewer images than there are
+    assert found["accuracy"].low == pytest.approx(wilson(len(whole), len(whole))[0])
+    for metric in METRICS:
+        assert found[metric].value == found[metric].high == 1
+        assert found[metric].low == pytest.approx(wilson(rests_on, rests_on)[0], abs=0.002)
 
 
 def test_images_that_cannot_be_read_are_left_out_of_all_folds():

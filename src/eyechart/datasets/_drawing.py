@@ -62,7 +62,6 @@ def with_drawn(data: Dataset, root: Path, shares: dict[str, float], seed: int) -
     """
     if "train" not in data:
         return data
-    _warn_of_untaught(data, root)
     if "val" in data and "test" not in data:
         log.info("%s has val but no test: its val is used as test, and a new val is drawn from train", root)
         data = {("test" if split == "val" else split): images for split, images in data.items()}
@@ -104,12 +103,15 @@ def advise_folds(data: Dataset, root: Path) -> None:
         )
 
 
-def _warn_of_untaught(data: Dataset, root: Path) -> None:
+def warn_of_untaught(data: Dataset, what: str) -> None:
+    """Name the classes of val and test that train has not."""
+    if "train" not in data:
+        return
     taught = set(data["train"].labels.tolist())
     for split in ("val", "test"):
         if split in data and (missing := sorted(set(data[split].labels.tolist()) - taught)):
             named = ", ".join(data[split].classes[label] for label in missing[:5])
-            log.warning("%s: %s has classes that train has not, so they cannot be learnt: %s", root, split, named)
+            log.warning("%s: %s has classes that train has not, so they cannot be learnt: %s", what, split, named)
 
 
 def _check_drawn(whole: Images, drawn: dict[str, np.ndarray], root: Path) -> None:

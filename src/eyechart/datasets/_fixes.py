@@ -1,16 +1,17 @@
 """Corrections to a folder that lie in a CSV beside it: images dropped, relabeled or moved, and no file touched."""
 
-import csv
 import dataclasses
 import difflib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from eyechart.datasets._drawing import by_content
 from eyechart.datasets._listing import SPLITS
+from eyechart.datasets._table import Table, read_table, shown
 from eyechart.errors import EyechartError
 from eyechart.images.views import rows
 from eyechart.types import Dataset, Images, Pixels
@@ -19,43 +20,36 @@ log = logging.getLogger("eyechart")
 ACTIONS = "drop, label=<class>, split=<split>, keep, or nothing"
 
 
-@dataclasses.dataclass(kw_only=True)
-class _Fix:
-    """What is to be done to one image, and the line of the file that says so."""
+class _Said(NamedTuple):
+    """An action, and the line of the file it stands in."""
 
     line: int
-    drop: bool = False
-    label: str | None = None
-    split: str | None = None
+    action: str
+    value: str
 
 
-def read(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Give the rows of a file of fixes, each with the number of its line. Names that are no UTF-8 survive.
+_Fix = dict[str, _Said]  # what is to be done to one image, by verb: drop, keep, label, split
+
+
+def read(path: Path) -> Table:
+    """Give the rows of a file of fixes. Names that are no UTF-8 survive.
 
     Raises:
-        EyechartError: there is no such file, or it lacks the columns path and action.
+        EyechartError: there is no such file, or it is none of fixes.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            table = csv.DictReader(file)
-            lines = [(table.line_num, {name: value or "" for name, value in line.items() if name}) for line in table]
-            columns = table.fieldnames or []
+        return read_table(path, ("path", "action"), "path and action", any_bytes=True)
     except FileNotFoundError as error:
         raise EyechartError(
             f"there is no file {path}; `eyechart audit --data PATH --write {path}` makes it."
         ) from error
-    except (OSError, csv.Error) as error:
-        raise EyechartError(f"{path} cannot be read as a CSV: {error}.") from error
-    if not {"path", "action"} <= set(columns):
-        raise EyechartError(f"{path} must have the columns path and action; it has {','.join(columns)}.")
-    return lines
 
 
 def corrected(data: Dataset, root: Path, path: Path) -> Dataset:
     """Give the data with a file's fixes applied. Embeddings stay valid: what is left are rows of what was there.
 
-    Only a split that is stated by the folder and is sent an image from another one becomes a set of its own, which is
-    embedded once.
+    Only a split that is sent an image of another source becomes a set of its own, which is embedded once. What is
+    drawn from train is one source with it, and every other split that the folder states is one.
 
     Raises:
         EyechartError: a path, action, class or split is unknown, two actions contradict each other, or nothing is left.
@@ -63,13 +57,14 @@ def corrected(data: Dataset, root: Path, path: Path) -> Dataset:
     known = {name: (split, row) for split, images in data.items() for row, name in enumerate(images.ids)}
     fixes = _merged(path)
     for name, fix in fixes.items():
-        if problem := _impossible(name, fix, known, data, root):
-            raise EyechartError(f"{path}, line {fix.line}: {problem}")
+        for verb, said in fix.items():
+            if problem := _impossible(name, verb, said.value, known, data, root):
+                raise EyechartError(f"{path}, line {said.line}: {problem}")
     placed: dict[str, list[tuple[str, int]]] = {split: [] for split in data}
     for name, (split, row) in known.items():
-        fix = fixes.get(name)
-        if fix is None or not fix.drop:
-            placed[(fix.split if fix else None) or split].append((split, row))
+        fix = fixes.get(name, {})
+        if "drop" not in fix:
+            placed[fix["split"].value if "split" in fix else split].append((split, row))
     labels = {split: _labels(images, fixes) for split, images in data.items()}
     made = {split: _placed(split, places, data, labels) for split, places in placed.items() if places}
     if empty := [split for split in data if split not in made]:
@@ -81,54 +76,61 @@ def corrected(data: Dataset, root: Path, path: Path) -> Dataset:
 def _merged(path: Path) -> dict[str, _Fix]:
     """Put the actions on each image together."""
     fixes: dict[str, _Fix] = {}
-    for line, row in read(path):
-        name, what = row["path"], row["action"].strip()
-        if what in {"", "keep"}:
-            continue
-        verb, _, value = (part.strip() for part in what.partition("="))
-        fix = fixes.setdefault(name, _Fix(line=line))
-        if what == "drop":
-            fix.drop = True
-        elif verb == "label" and value and fix.label in {None, value}:
-            fix.label = value
-        elif verb == "split" and SPLITS.get(value.lower()) and fix.split in {None, SPLITS[value.lower()]}:
-            fix.split = SPLITS[value.lower()]
-        else:
-            raise EyechartError(f"{path}, line {line}: {_refused(name, what, verb, value, fix)}")
+    for line, row in read(path).rows:
+        if what := row["action"].strip():
+            verb, value = _parsed(what, f"{path}, line {line}")
+            fix = fixes.setdefault(row["path"], {})
+            if other := _contradicted(fix, verb, value):
+                raise EyechartError(
+                    f"{path}, line {line}: {what!r} contradicts line {other.line}, which says {other.action!r} of "
+                    f"{shown(row['path'])}; leave one of the two."
+                )
+            fix.setdefault(verb, _Said(line, what, value))
     return fixes
 
 
-def _refused(name: str, what: str, verb: str, value: str, fix: _Fix) -> str:
-    if verb == "split" and value.lower() not in SPLITS:
-        return f"split must be one of {', '.join(SPLITS)}; got {value!r}."
-    if verb in {"label", "split"} and value:
-        return f"{what!r} contradicts line {fix.line}, which gives {name} another {verb}; leave one of the two."
-    return f"action must be {ACTIONS}; got {what!r}."
+def _parsed(what: str, where: str) -> tuple[str, str]:
+    """Give the verb and the value of an action."""
+    verb, _, value = (part.strip() for part in what.partition("="))
+    if what in {"drop", "keep"} or (verb == "label" and value):
+        return verb, value
+    if verb != "split":
+        raise EyechartError(f"{where}: action must be {ACTIONS}; got {what!r}.")
+    if value.lower() not in SPLITS:
+        raise EyechartError(f"{where}: split must be one of {', '.join(SPLITS)}; got {value!r}.")
+    return verb, SPLITS[value.lower()]
 
 
-def _impossible(name: str, fix: _Fix, known: Collection[str], data: Dataset, root: Path) -> str:
-    """Say what is unknown of a fix: the image, the class or the split; nothing where all is well."""
+def _contradicted(fix: _Fix, verb: str, value: str) -> _Said | None:
+    """Give what was said before of an image and cannot be done together with this."""
+    for other, said in fix.items():
+        if said.value != value if other == verb else "keep" in {other, verb}:
+            return said
+    return None
+
+
+def _impossible(name: str, verb: str, value: str, known: Collection[str], data: Dataset, root: Path) -> str:
+    """Say what is unknown of an action: the image, the class or the split; nothing where all is well."""
     classes = next(iter(data.values())).classes
-    if name not in known:
+    if name not in known and verb != "keep":
         near = difflib.get_close_matches(name, known, n=1)
-        shown = name.encode("utf-8", "backslashreplace").decode()
         hint = f"; did you mean {near[0]}?" if near else ". Paths are relative to it, and the file is read as UTF-8."
-        return f"there is no image {shown} in {root}{hint}"
-    if fix.label is not None and fix.label not in classes:
-        near = difflib.get_close_matches(fix.label, classes, n=1)
+        return f"there is no image {shown(name)} in {root}{hint}"
+    if verb == "label" and value not in classes:
+        near = difflib.get_close_matches(value, classes, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         several = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-        return f"no class is called {fix.label!r}.{hint} There are {several}."
-    if fix.split is not None and fix.split not in data:
-        return f"{name} cannot go to {fix.split}; the splits are {', '.join(data)}."
+        return f"no class is called {value!r}.{hint} There are {several}."
+    if verb == "split" and value not in data:
+        return f"{shown(name)} cannot go to {value}; the splits are {', '.join(data)}."
     return ""
 
 
 def _labels(images: Images, fixes: Mapping[str, _Fix]) -> np.ndarray:
     labels = images.labels.copy()
     for row, name in enumerate(images.ids):
-        if name in fixes and (label := fixes[name].label) is not None:
-            labels[row] = images.classes.index(label)
+        if said := fixes.get(name, {}).get("label"):
+            labels[row] = images.classes.index(said.value)
     return labels
 
 
@@ -192,12 +194,11 @@ def _without_empty_classes(data: Dataset, path: Path) -> Dataset:
 
 
 def _say(path: Path, fixes: Mapping[str, _Fix]) -> None:
-    dropped = sum(fix.drop for fix in fixes.values())
-    left = [fix for fix in fixes.values() if not fix.drop]
+    left = [fix for fix in fixes.values() if "drop" not in fix]
     log.info(
         "%s: %d images dropped, %d labels changed, %d images moved",
         path,
-        dropped,
-        sum(fix.label is not None for fix in left),
-        sum(fix.split is not None for fix in left),
+        len(fixes) - len(left),
+        sum("label" in fix for fix in left),
+        sum("split" in fix for fix in left),
     )

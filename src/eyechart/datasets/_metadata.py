@@ -1,12 +1,14 @@
 """What a metadata.csv says of the images below its folder."""
 
-import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eyechart.datasets._listing import SPLITS, File
+from eyechart.datasets._table import read_table
 from eyechart.errors import EyechartError
+
+_COLUMNS = ("path", "label", "split", "group")
 
 
 def from_csv(root: Path) -> list[File]:
@@ -16,16 +18,13 @@ def from_csv(root: Path) -> list[File]:
         EyechartError: the file is no CSV with path and label, or names what is not there.
     """
     path = root / "metadata.csv"
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            columns = table.fieldnames or []
-            lines = list(table)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise EyechartError(f"{path} is no CSV in UTF-8: {error}. Save it as CSV UTF-8.") from error
-    if not {"path", "label"} <= set(columns):
-        raise EyechartError(f"{path} must have the columns path,label[,split][,group]; it has {','.join(columns)}.")
-    files = [_from_line(path, number, line) for number, line in enumerate(lines, start=2)]
+    table = read_table(path, ("path", "label"), "path,label[,split][,group]")
+    for name in table.columns:
+        if name not in _COLUMNS and name.strip().lower() in _COLUMNS:
+            raise EyechartError(
+                f"{path}: the column {name!r} is not read; call it {name.strip().lower()}, or something else."
+            )
+    files = [_from_line(path, number, line) for number, line in table.rows]
     if not files:
         raise EyechartError(f"{path} has no rows below its header.")
     for name, count in Counter(file.path for file in files).most_common(1):
@@ -38,11 +37,11 @@ def from_csv(root: Path) -> list[File]:
     return files
 
 
-def _from_line(path: Path, number: int, line: dict[str, str | None]) -> File:
-    split = (line.get("split") or "").strip().lower() or None
+def _from_line(path: Path, number: int, line: Mapping[str, str]) -> File:
+    split = line.get("split", "").strip().lower() or None
     if split is not None and split not in SPLITS:
         raise EyechartError(f"{path}, line {number}: split must be one of {', '.join(SPLITS)}; got {split!r}.")
-    label = (line["label"] or "").strip()
+    label = line["label"].strip()
     if not line["path"] or not label:
         raise EyechartError(f"{path}, line {number}: path or label is empty.")
     return File(line["path"], label, split and SPLITS[split], line.get("group") or None)

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from eyechart.datasets._drawing import advise_folds, declared, in_folds, with_drawn
+from eyechart.datasets._drawing import advise_folds, declared, in_folds, warn_of_untaught, with_drawn
 from eyechart.datasets._fixes import corrected
 from eyechart.datasets._listing import from_tree
 from eyechart.datasets._metadata import from_csv
 from eyechart.errors import EyechartError, Unavailable
-from eyechart.images.folds import POOLED, restricted
+from eyechart.images.folds import POOLED, check_classes, restricted, warn_of_gaps
 from eyechart.types import Dataset, FilePath
 
 _TEST = 0.2  # the share for test that nobody asked for
@@ -44,14 +44,13 @@ def folder(
     the other four fifths, of which the share `val` is val. `repeats=10` does so ten times with other folds.
     """
     _check_folds(folds, repeats, test)
+    _check_shares(val, test, folds)
     if seed < 0:
         raise EyechartError(f"folder: seed must be at least 0; got {seed}.")
     root = Path(path).expanduser()
     _check_root(root)
     by_csv = (root / "metadata.csv").is_file()
     files = from_csv(root) if by_csv else from_tree(root, top_is_group=groups == "top")
-    if not 0 < val < 1 or not 0 < test < 1 or val + test >= 1:
-        raise EyechartError(f"val and test must be shares above 0 that leave some for train; got {val} and {test}.")
     classes = sorted({file.label for file in files})
     if len(classes) < 2:
         raise EyechartError(
@@ -63,15 +62,26 @@ def folder(
         from eyechart.datasets._bursts import grouped  # looks at pixels: nobody else should wait for that import
 
         data = grouped(data, root)
+    corrections = None if fixes is None else Path(fixes).expanduser()
     if folds:
         data = in_folds(data, root, folds, repeats=repeats, val=val, seed=seed)
-        if fixes is None:
-            return data
-        whole = corrected({POOLED: data[POOLED]}, root, Path(fixes).expanduser())[POOLED]
-        return restricted(data, whole, str(root))
+        return _corrected_folds(data, root, folds, corrections)
     advise_folds(data, root)
     data = with_drawn(data, root, {"val": val, "test": test}, seed)
-    return data if fixes is None else corrected(data, root, Path(fixes).expanduser())
+    if corrections is not None:
+        data = corrected(data, root, corrections)
+    warn_of_untaught(data, str(root))
+    return data
+
+
+def _corrected_folds(data: Dataset, root: Path, folds: int, fixes: Path | None) -> Dataset:
+    """Apply the fixes, if there are any, and look at what is left as at folds without fixes."""
+    if fixes is None:
+        warn_of_gaps(data, str(root))
+        return data
+    whole = corrected({POOLED: data[POOLED]}, root, fixes)[POOLED]
+    check_classes(whole, folds, f"{root} with {fixes}")
+    return restricted(data, whole, f"{root} with {fixes}")
 
 
 def _check_folds(folds: int, repeats: int, test: float) -> None:
@@ -83,6 +93,14 @@ def _check_folds(folds: int, repeats: int, test: float) -> None:
         )
     if folds and test != _TEST:
         raise EyechartError(f"folder: with folds={folds} each test is one of the folds; leave out test={test}.")
+
+
+def _check_shares(val: float, test: float, folds: int) -> None:
+    if folds:
+        if not 0 < val < 1:
+            raise EyechartError(f"folder: val must be a share above 0 that leaves some for train; got {val}.")
+    elif not 0 < val < 1 or not 0 < test < 1 or val + test >= 1:
+        raise EyechartError(f"val and test must be shares above 0 that leave some for train; got {val} and {test}.")
 
 
 def _check_root(root: Path) -> None:

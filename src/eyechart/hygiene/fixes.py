@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from eyechart.datasets._fixes import read
+from eyechart.datasets._table import Table
 from eyechart.files import write_bytes
 from eyechart.hygiene.findings import Audit, Place, Same
 
@@ -81,25 +82,40 @@ def _place(split: str) -> int:
 def write(path: Path, found: Audit) -> None:
     """Write the rows, and keep what a person put into the file before.
 
-    Rows of an older file that have an action stay as they are; for what they are about no second row is written.
+    Rows of an older file that have an action, or something in a column of the person's own, stay as they are, and for
+    what they are about no second row is written. No action is filled in for an image that the file names already, nor
+    where such an image is the copy that would stay: what a person took out stays out, and one of the copies is left.
 
     Raises:
         EyechartError: what is there is no file of fixes, or the disk is full.
     """
-    kept = [line for _, line in read(path) if line["action"].strip()] if path.exists() else []
-    decided = {(line["path"], _kind(line.get("problem", ""))) for line in kept}
+    older = read(path) if path.exists() else Table((), ())
+    lines = [line for _, line in older.rows]
+    own = [name for name in older.columns if name not in COLUMNS]
+    kept = [line for line in lines if line["action"].strip() or any(line[name].strip() for name in own)]
+    decided = {_matter(line) for line in kept}
+    named = {line["path"] for line in lines}
     made = [dict(zip(COLUMNS, row, strict=True)) for row in rows(found)]
-    fresh = [line for line in made if (line["path"], _kind(line["problem"])) not in decided]
-    write_bytes(path, _as_csv([*kept, *fresh]))
+    fresh = [
+        line | {"action": ""} if named & {line["path"], line["with"]} else line
+        for line in made
+        if _matter(line) not in decided
+    ]
+    write_bytes(path, _as_csv([*COLUMNS, *own], [*kept, *fresh]))
 
 
-def _kind(problem: str) -> str:
-    return problem.partition(":")[0].partition(",")[0]
+def _matter(line: Mapping[str, str]) -> tuple[str, str]:
+    """What a row is about: which image, and which kind of problem."""
+    return line["path"], line.get("problem", "").partition(":")[0].partition(",")[0]
 
 
-def _as_csv(lines: Sequence[dict[str, str]]) -> bytes:
+def _as_csv(columns: Sequence[str], lines: Sequence[Mapping[str, str]]) -> bytes:
+    cells = [columns, *([line.get(name, "") for name in columns] for line in lines)]
+    return "".join(map(_as_line, cells)).encode("utf-8", "surrogateescape")
+
+
+def _as_line(cells: Sequence[str]) -> str:
+    """Quote what needs it. Names may hold line breaks of both kinds, which are quoted if the row ends with them."""
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    table.writerows(lines)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"

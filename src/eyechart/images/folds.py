@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Int64
@@ -16,6 +16,11 @@ from eyechart.types import Dataset, Images
 log = logging.getLogger("eyechart")
 POOLED = "test"  # the split that holds every image once
 _NAME = re.compile(r"fold([1-9][0-9]*)/(.+)")
+_FEW = 0.75  # of what folds learn from on average: one that learns from less is another experiment
+_LACKS = (  # a split, another, and what is said where the other lacks classes of the one
+    ("test", "train", "%s: fold %s: test has classes that train has not, so they cannot be learnt: %s"),
+    ("train", "val", "%s: fold %s: val has not all classes, so k, C and the like are chosen without them: %s"),
+)
 
 
 def cut(images: Images, *, folds: int, repeats: int = 1, val: float = 0.2, seed: int = 0, what: str = "") -> Dataset:
@@ -23,12 +28,15 @@ def cut(images: Images, *, folds: int, repeats: int = 1, val: float = 0.2, seed:
 
     In each repeat the images are dealt to so many folds, stratified and with exact duplicates and groups on one side;
     each fold is the test of one split, and of the others a share `val` is drawn as val. Folds are numbered through the
-    repeats. All splits are row views of the images, so cutting embeds nothing again.
+    repeats. All splits are row views of the images, so cutting embeds nothing again. What folds lack is for
+    `warn_of_gaps` to say, when nothing is changed about them any more.
 
     Raises:
         EyechartError: there are fewer than 2 folds or 1 repeat, or too few images of a class.
     """
-    _check(images, folds, repeats, what)
+    if folds < 2 or repeats < 1:
+        raise EyechartError(f"{what}: folds must be at least 2 and repeats at least 1; got {folds} and {repeats}.")
+    check_classes(images, folds, what)
     # In the order of the names: a changed pixel moves an image among the contents, but not into another fold.
     whole = rows(images, np.array(sorted(range(len(images)), key=images.ids.__getitem__)))
     made: Dataset = {}
@@ -74,6 +82,8 @@ def numbers(splits: Iterable[str]) -> list[int]:
 def restricted(data: Dataset, whole: Images, what: str = "") -> Dataset:
     """Give data with folds cut down to those images of `whole` (some or all of the data's) that each split holds.
 
+    What the folds lack then is warned of.
+
     Raises:
         EyechartError: nothing is left of a split.
     """
@@ -85,7 +95,45 @@ def restricted(data: Dataset, whole: Images, what: str = "") -> Dataset:
             raise EyechartError(
                 f"{what}: none of the {len(whole)} images that are left is in {split}; take more images."
             )
-    return made | {POOLED: whole}
+    made |= {POOLED: whole}
+    warn_of_gaps(made, what)
+    return made
+
+
+def check_classes(images: Images, folds: int, what: str) -> None:
+    """Refuse images that are too few for so many folds.
+
+    Raises:
+        EyechartError: a class has fewer images than there are folds, or than 3.
+    """
+    sizes = np.bincount(images.labels, minlength=len(images.classes))
+    there = np.flatnonzero(sizes)
+    smallest = int(there[sizes[there].argmin()])
+    # Images are counted, not groups of them, and val may still go without: `warn_of_gaps` names what is missing then.
+    if sizes[smallest] < max(folds, 3):
+        raise EyechartError(
+            f"{what}: {folds} folds need at least {max(folds, 3)} images of every class; {images.classes[smallest]!r} "
+            f"has {sizes[smallest]}. Take fewer folds or more images."
+        )
+
+
+def warn_of_gaps(data: Dataset, what: str) -> None:
+    """Say, in a line each, which folds test what cannot be learnt, choose without a class, or learn from few images."""
+    folds = parts(data)
+    for one, other, text in _LACKS:
+        lack = {number: _classes(part[one]) - _classes(part[other]) for number, part in folds.items()}
+        if where := [number for number, missing in lack.items() if missing]:
+            log.warning(text, what, _several(where), _several(sorted(set.union(*lack.values()))))
+    learnt = {number: len(part["train"]) + len(part["val"]) for number, part in folds.items()}
+    least = min(learnt, key=learnt.__getitem__)
+    if learnt[least] < _FEW * np.mean(list(learnt.values())):
+        log.warning(
+            "%s: the folds are uneven (groups and copies stay together): fold %d learns from %d images and tests %d",
+            what,
+            least,
+            learnt[least],
+            len(folds[least]["test"]),
+        )
 
 
 def _named(whole: Images, number: int, chosen: dict[str, Int64[np.ndarray, " _"]]) -> Dataset:
@@ -97,20 +145,6 @@ def _seed(*stream: int) -> int:
     return int(digest("folds", *stream)[:15], 16)
 
 
-def _check(images: Images, folds: int, repeats: int, what: str) -> None:
-    if folds < 2 or repeats < 1:
-        raise EyechartError(f"{what}: folds must be at least 2 and repeats at least 1; got {folds} and {repeats}.")
-    sizes = np.bincount(images.labels, minlength=len(images.classes))
-    there = np.flatnonzero(sizes)
-    smallest = int(there[sizes[there].argmin()])
-    # Of the others of its class, one is for train and one for val.
-    if sizes[smallest] < max(folds, 3):
-        raise EyechartError(
-            f"{what}: {folds} folds need at least {max(folds, 3)} images of every class; {images.classes[smallest]!r} "
-            f"has {sizes[smallest]}. Take fewer folds or more images."
-        )
-
-
 def _check_parts(data: Dataset, what: str) -> None:
     for number, part in parts(data).items():
         if empty := [split for split, images in part.items() if not len(images)]:
@@ -118,6 +152,11 @@ def _check_parts(data: Dataset, what: str) -> None:
                 f"{what}: fold {number} has no image in {' and '.join(empty)}: there are too few images, or too few "
                 "groups of them, for so many folds. Take other folds, or more images."
             )
-        if missing := sorted(set(part["test"].labels.tolist()) - set(part["train"].labels.tolist())):
-            named = ", ".join(part["test"].classes[label] for label in missing[:5])
-            log.warning("%s: fold %d tests classes that its train has not: %s", what, number, named)
+
+
+def _classes(images: Images) -> set[str]:
+    return {images.classes[label] for label in np.unique(images.labels)}
+
+
+def _several(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
