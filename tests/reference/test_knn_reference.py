@@ -86,10 +86,7 @@ def grid(seed, n, d):
 @pytest.mark.parametrize("k", [1, 2, 5, 40, 60])
 def test_of_equally_near_rows_the_earlier_comes_first(k):
     q, x = grid(0, 25, 4), grid(1, 60, 4)
-    exact = cdist(q, x, "sqeuclidean")
-    expected = np.argsort(exact, axis=1, kind="stable")[:, :k]
-    # Centering by the mean would round; a database of mean 1 keeps everything exact.
-    x = np.concatenate([x, 2 - x])
+    x = np.concatenate([x, 2 - x])  # of mean 1: centering by another one would round
     exact = cdist(q, x, "sqeuclidean")
     expected = np.argsort(exact, axis=1, kind="stable")[:, :k]
     assert np.array_equal(rows_near(q, x, k, distance="euclidean"), expected)

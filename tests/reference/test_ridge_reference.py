@@ -95,8 +95,20 @@ def test_ridge_is_scikit_learns_for_unequal_classes():
     agree(x, y, 3, blobs(13, 40, 25, 3)[0])
 
 
+@pytest.mark.parametrize("n", [20, 45])
+@pytest.mark.parametrize(("rows", "features"), [(1, 1), (1, 4), (2, 1), (2, 4)])
+def test_the_weakest_penalties_give_the_smallest_weights_of_least_squares(n, rows, features):
+    """Also where rows differ in nothing but their class, or features in nothing."""
+    x, y = blobs(18, n, 15, 3)
+    x, y = np.tile(x, (rows, features)), np.concatenate([(y + number) % 3 for number in range(rows)])
+    new = np.tile(blobs(19, 40, 15, 3)[0], (1, features))
+    expected = augmented(new, x) @ np.linalg.pinv(augmented(x, x), rcond=1e-9) @ (2.0 * np.eye(3)[y] - 1)
+    for scores in fit_ridge(x, y, 3, (1e-12, 1e-30, 1e-300)).scores(new):
+        assert np.allclose(scores, expected, rtol=0, atol=1e-6)
+
+
 def test_more_rows_than_one_block_give_the_same_ridge():
-    x, y = blobs(14, 9_001, 6, 3)  # blocks are of 4,096
+    x, y = blobs(14, 9_001, 6, 3)  # blocks are of 1,024
     agree(x, y, 3, blobs(15, 40, 6, 3)[0])
 
 

@@ -89,6 +89,27 @@ def test_leave_one_out_measures_each_training_image_against_the_others():
     assert not found(list(knn(case(train, val, test), k=(5,))), split="train")
 
 
+def test_a_k_that_leave_one_out_has_too_few_images_for_is_left_out_and_that_is_noted():
+    train, val, test = features(0, 10), features(1, 60), features(2, 75)
+    where = case(train, val, test)
+    measures = list(knn(where, k=(5, 10, 9), leave_one_out=True))
+    assert [m.facets["k"] for m in found(measures, split="train")] == [5, 9]
+    assert [m.facets["k"] for m in found(measures, split="test")] == [5, 9, 10]
+    assert where.notes == [
+        "of k = (5, 10, 9) only (5, 9) are possible with leave_one_out, with 9 other training images"
+    ]
+    with refuses("leave_one_out", "at most 9", "toy", "got 10", "smaller k"):
+        list(knn(case(train, val, test), k=(10,), leave_one_out=True))
+
+
+def test_a_k_that_was_asked_for_must_be_possible():
+    for k in (0, 91):
+        with refuses("between 1 and the 90 training images of toy", f"got {k}"):
+            list(knn(case(*ordinary()), k=(5, k)))
+    with refuses("one or more numbers between 1 and 90"):
+        list(knn(case(*ordinary()), k=()))
+
+
 def test_dinos_list_is_cut_to_what_is_possible_and_that_is_noted():
     where = case(*ordinary())
     measures = list(knn(where, k="dino", votes="exp"))

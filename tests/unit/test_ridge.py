@@ -114,6 +114,8 @@ def test_ridge_refuses_what_it_cannot_solve():
     x, y = clusters()
     with refuses("penalties", "above 0", "(1.0, 0.0)"):
         fit_ridge(x, y, 3, (1.0, 0.0))
+    with refuses("penalties", "at most 1e+20", "inf"):
+        fit_ridge(x, y, 3, (1.0, np.inf))
     with refuses("penalties", "()"):
         fit_ridge(x, y, 3, ())
     with refuses("one training image or more"):

@@ -425,7 +425,7 @@ def test_no_images_are_refused():
     nothing = detached(rows(toy(5), np.array([], dtype=np.int64)))
     with refuses("there are no images to embed in the empty set"):
         embed(plain_encoder(), nothing, what="the empty set")
-    with refuses("none of the 0 images of the empty part"):
+    with refuses("there are no images to embed in the empty part"):
         embed(plain_encoder(), rows(toy(5), np.array([], dtype=np.int64)), what="the empty part")
 
 

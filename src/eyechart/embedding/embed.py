@@ -27,6 +27,8 @@ def embed(encoder: Encoder, images: Images, *, what: str = "") -> Embeddings:
 
 def embed_views(encoder: Encoder, views: Sequence[Images], *, what: str = "") -> list[Embeddings]:
     """Give the embeddings of several views of the same images, each picture decoded once for all of them."""
+    if not all(map(len, views)):
+        raise EyechartError(f"there are no images to embed{f' in {what}' if what else ''}.")
     if encoder.lookup is not None:
         return [_looked_up(encoder, encoder.lookup, view) for view in views]
     complete(encoder, list(map(_unit, views)), what=what)

@@ -11,6 +11,7 @@ from eyechart.probes.scorers import best_classes, class_sums, mean_row
 
 BIAS_FEATURE = 100.0  # a constant feature this large makes a bias that the penalty hardly touches
 _LEAST_SCALE = 1e-5  # added to every standard deviation
+_STRONGEST = 1e20  # of the penalties: beyond it weights are no numbers that float32 knows
 _ROWS = 1024
 
 
@@ -63,10 +64,12 @@ def fit_ridge(
     [[0, 1], [0, 0]]
 
     Raises:
-        EyechartError: there are no rows, one is not finite, or a penalty is not above 0.
+        EyechartError: there are no rows, one is not finite, or a penalty is not above 0 and at most 1e20.
     """
-    if not penalties or not all(penalty > 0 for penalty in penalties):
-        raise EyechartError(f"penalties must be one or more numbers above 0; got {tuple(penalties)}.")
+    if not penalties or not all(0 < penalty <= _STRONGEST for penalty in penalties):
+        raise EyechartError(
+            f"penalties must be one or more numbers above 0 and at most {_STRONGEST:g}; got {tuple(penalties)}."
+        )
     if not len(x):
         raise EyechartError("a ridge classifier needs one training image or more; got none.")
     mean, scale = _standardization(x)
@@ -76,7 +79,9 @@ def fit_ridge(
     bias = (2 * share - 1) * (constant / (constant + strength))[:, None]
     solve = _by_features if len(x) > x.shape[1] else _by_rows
     values, left, right = solve(x, y, mean, scale, share)
-    damped = right[:, None] / (np.maximum(values, 0)[:, None] + strength)[..., None]  # [r, p, c]
+    damping, rounding = np.maximum(values, 0)[:, None] + strength, len(values) * np.finfo(float).eps * values[-1]
+    damping[damping <= rounding] = np.inf  # no rows differ along such a direction, and a weak penalty would make them
+    damped = right[:, None] / damping[..., None]  # [r, p, c]
     weights = (left @ damped.reshape(len(right), -1)).reshape(-1, len(strength), classes).transpose(1, 0, 2)
     weights[:, scale == _LEAST_SCALE] = 0  # a constant feature has none: not even rounding errors, divided by 1e-5
     return Ridge(penalties=tuple(penalties), mean=mean, scale=scale, weights=weights, bias=bias)

@@ -15,7 +15,7 @@ from eyechart.probes.ridge import fit_ridge
 from eyechart.probes.scorers import best_classes
 from eyechart.types import Embeddings, Facet
 
-_BYTES = 64 << 20  # of ridge classifiers held at once
+_BYTES = 64 << 20  # of the classifiers that val is scored with at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,11 +55,14 @@ Draws = Sequence[Int64[np.ndarray, " m"]]  # for each draw, rows of train
 def ridge(given: Given, draws: Draws) -> Answers:
     """Ridge regression; of equally good penalties on val the largest."""
     penalties = sorted(set(given.penalties), reverse=True)
-    each = 4 * given.train.x.shape[1] * given.classes * len(penalties)
-    at_once = max(1, _BYTES // each)
     with one_core_each() as each:
-        starts = range(0, len(draws), at_once)
-        parts = [_ridges(given, draws[first : first + at_once], penalties, each) for first in starts]
+        return _in_turns(given, draws, len(penalties), lambda some: _ridges(given, some, penalties, each))
+
+
+def _in_turns(given: Given, draws: Draws, models: int, answer: Callable[[Draws], Answers]) -> Answers:
+    """Answer for some draws after the other: so many that the classifiers of them all, `models` for each, fit."""
+    at_once = max(1, _BYTES // (4 * given.train.x.shape[1] * given.classes * models))
+    parts = [answer(draws[first : first + at_once]) for first in range(0, len(draws), at_once)]
     on_val, on_test, chosen = zip(*parts, strict=True)
     return Answers(np.concatenate(on_val), np.concatenate(on_test), [one for part in chosen for one in part])
 
@@ -85,6 +88,10 @@ def _best(predicted: Int64[np.ndarray, "draws p v"], y: Int64[np.ndarray, " v"])
 
 def centroid(given: Given, draws: Draws) -> Answers:
     """The nearest centroid, with everything centered by the mean of all training rows."""
+    return _in_turns(given, draws, 1, lambda some: _centroids(given, some))
+
+
+def _centroids(given: Given, draws: Draws) -> Answers:
     models = [fit_centroid(*given.support(rows), given.classes, mean=given.mean) for rows in draws]
     weights, bias = zip(*(model.scorers() for model in models), strict=True)
     weights, bias = np.concatenate(weights, axis=1), np.concatenate(bias)
@@ -106,7 +113,7 @@ def logistic(given: Given, draws: Draws) -> Answers:
         failed += not models[best].converged
     if failed:
         shots = np.bincount(given.train.y[draws[0]]).max()
-        given.note(f"with {shots} shots, {failed} of {len(draws)} logistic regressions did not converge")
+        given.note(f"with {shots} shots, {failed} of {len(draws)} chosen logistic regressions did not converge")
     return Answers(np.stack(on_val), np.stack(on_test), chosen)
 
 
@@ -122,13 +129,8 @@ def nearest(given: Given, draws: Draws) -> Answers:
     for rows in draws:
         x, y = given.support(rows)
         for split, queries in (("val", given.val), ("test", given.test)):
-            found[split].append(y[_nearest(queries.x, x, given.distance)])
+            found[split].append(y[neighbors(queries.x, x, 1, distance=given.distance).index[:, 0]])
     return Answers(np.stack(found["val"]), np.stack(found["test"]), [{} for _ in draws])
-
-
-def _nearest(queries: np.ndarray, database: np.ndarray, distance: str) -> np.ndarray:
-    """Give the row of the database that is nearest to each query."""
-    return neighbors(queries, database, 1, distance=distance).index[:, 0]
 
 
 PROBES = {"ridge": ridge, "centroid": centroid, "logistic": logistic, "nearest": nearest}

@@ -56,19 +56,19 @@ def fewshot(
     many more labels than the few that are trained on; `penalties=1024` fixes the penalty and needs none of them.
 
     The measures without `draw` are means over the draws, with the share of draws that were right for each image, an
-    interval for both the luck of the draw and the luck of the test images, and `accuracy_sd`, the standard deviation
-    over draws. Those with `draw` are of one draw, with an interval for the luck of the test images alone. The headline
-    is the first probe at 10 shots, or at the most below 10 (else at the fewest) there are.
+    interval for both the luck of the draw and the luck of the images, and `accuracy_sd`, the standard deviation over
+    draws. Those with `draw` are of one draw, with an interval for the luck of the images alone. The headline is the
+    first probe at 10 shots, or at the most below 10 (else at the fewest) there are.
 
-    Of the default shots those beyond the smallest class are left out, and that is noted; shots that were asked for
+    Of the default list of shots those beyond the smallest class are left out, and that is noted; of any other list all
     must be possible. A class without any training image is never predicted. `pick="first"` takes the first images of
     each class in file order: an older protocol is `fewshot(shots=5, draws=1, pick="first", probe="nearest",
     distance="cosine")`.
     """
+    _check(shots, probe, draws, pick, penalties, c)
     train, val, test = case.embed("train"), case.embed("val"), case.embed("test")
     check_labels(train, case.label)
     shots = _possible(case, train, shots, default=shots == DEFAULT_SHOTS)
-    _check(draws, pick, penalties, c)
     given = Given(
         train=train,
         val=val,
@@ -82,7 +82,7 @@ def fewshot(
     shown = max((one for one in shots if one <= _SHOWN), default=shots[0])
     for number in shots:
         drawn = [_drawn(case, train, number, draw, pick) for draw in range(draws)]
-        if draws > 1 and all(np.array_equal(drawn[0], other) for other in drawn[1:]):
+        if draws > 1 and len(drawn[0]) == len(train):
             case.note(f"with {number} shots every draw takes the same images: there are no others")
         for name in dict.fromkeys(probe):
             answers = PROBES[name](given, drawn)
@@ -111,15 +111,25 @@ def _possible(case: Case, train: Embeddings, shots: tuple[int, ...], *, default:
     return possible
 
 
-def _check(draws: int, pick: str, penalties: tuple[float, ...], c: tuple[float, ...]) -> None:
+def _check(
+    shots: tuple[int, ...],
+    probe: tuple[str, ...],
+    draws: int,
+    pick: str,
+    penalties: tuple[float, ...],
+    c: tuple[float, ...],
+) -> None:
+    for name, asked in (("shots", shots), ("probe", probe)):
+        if not asked:
+            raise EyechartError(f"fewshot: {name} must be one or more; got none. Leave it out to take the default.")
     if draws < 1:
         raise EyechartError(f"fewshot: draws must be 1 or more; got {draws}.")
     if pick == "first" and draws > 1:
         raise EyechartError(f'fewshot: pick="first" is one draw, the same every time; got draws={draws}. Add draws=1.')
     for name, values in (("penalties", penalties), ("c", c)):
-        if not values or not all(value > 0 for value in values):
+        if not values or not all(0 < value < np.inf for value in values):
             got = ", ".join(map(str, values)) or "none"
-            raise EyechartError(f"fewshot: {name} must be one or more numbers above 0; got {got}.")
+            raise EyechartError(f"fewshot: {name} must be one or more finite numbers above 0; got {got}.")
 
 
 def _drawn(case: Case, train: Embeddings, shots: int, draw: int, pick: str) -> Int64[np.ndarray, " m"]:

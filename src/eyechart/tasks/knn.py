@@ -42,14 +42,15 @@ def knn(
     smaller); its test score is the headline. Each neighbor counts 1, its similarity, or exp(similarity / temperature)
     (`votes`); of classes with equally many votes the one named first wins, of equally near images the one that comes
     first. `distance="default"` is the encoder's own; `normalize` scales embeddings to length 1 before euclidean.
-    `k="dino", votes="exp"` is the protocol of DINO (Caron et al. 2021, appendix F): 10, 20, 100 and 200 at temperature
-    0.07. `database="train+val"` lets val vote on test once k is chosen. `leave_one_out` also measures each training
-    image against the others. Of the default ks those beyond the training set are left out, and that is noted; a k that
-    was asked for must be possible.
+    `k="dino", votes="exp"` is, by cosine, the protocol of DINO (Caron et al. 2021, appendix F): 10, 20, 100 and 200 at
+    temperature 0.07. `database="train+val"` lets val vote on test once k is chosen. `leave_one_out` also measures each
+    training image against the others, with the ks that these are enough for. Of the default list of ks and of DINO's
+    those beyond the training set are left out, and that is noted; of any other list all must be possible.
     """
     train, metric = case.embed("train"), case.encoder.distance if distance == "default" else distance
     check_labels(train, case.label)
     ks = _possible(case, k, len(train))
+    among_others = _among_others(case, ks, len(train) - 1) if leave_one_out else ()
     options = {"distance": metric, "normalize": normalize, "work": Work(device=case.device)}
     base = searchable(train.x, keep=READY_BYTES, **options)
     near = {split: found(base, case.embed(split).x, max(ks)) for split in ("val", "test")}
@@ -59,9 +60,8 @@ def knn(
         more = neighbors(case.embed("test").x, val.x, min(max(ks), len(val)), **options)
         near["test"] = merged(near["test"], more, len(train))
         labels["test"] = np.concatenate([train.y, val.y])
-    if leave_one_out:
-        fewer = tuple(one for one in ks if one < len(train))
-        near["train"] = found(base, train.x, max(fewer), own=np.arange(len(train)))
+    if among_others:
+        near["train"] = found(base, train.x, max(among_others), own=np.arange(len(train)))
         labels["train"] = train.y
     voted = {split: _voted(train, labels[split], one, ks, votes, temperature) for split, one in near.items()}
     best = max(sorted(ks), key=lambda one: (voted["val"][one] == case.embed("val").y).mean())
@@ -72,18 +72,31 @@ def knn(
 
 
 def _possible(case: Case, asked: tuple[int, ...] | str, n: int) -> tuple[int, ...]:
-    """Give the ks; a set that is small is no mistake of who did not ask for any one k."""
-    ks = DINO_K if isinstance(asked, str) else asked
-    if ks in (DEFAULT_K, DINO_K) and any(one <= n for one in ks):
-        ks = tuple(one for one in ks if one <= n)
-        if len(ks) < len(DINO_K if isinstance(asked, str) else asked):
-            case.note(f"of k = {asked} only {ks} are possible with {n} training images")
-    for one in ks:
-        if not 1 <= one <= n:
-            raise EyechartError(f"k must be between 1 and the {n} training images of {case.label}; got {one}.")
+    """Give the ks, of a list that nobody chose for this set those that are possible."""
+    ks = DINO_K if isinstance(asked, str) else tuple(asked)
     if not ks:
         raise EyechartError(f"k must be one or more numbers between 1 and {n}, the training images of {case.label}.")
-    return ks
+    possible = tuple(one for one in ks if 1 <= one <= n)
+    if possible == ks:
+        return ks
+    if ks not in (DEFAULT_K, DINO_K) or not possible:
+        got = next(one for one in ks if one not in possible)
+        raise EyechartError(f"k must be between 1 and the {n} training images of {case.label}; got {got}.")
+    case.note(f"of k = {asked} only {possible} are possible with {n} training images")
+    return possible
+
+
+def _among_others(case: Case, ks: tuple[int, ...], others: int) -> tuple[int, ...]:
+    """Give the ks for which each training image has enough others."""
+    possible = tuple(one for one in ks if one <= others)
+    if not possible:
+        raise EyechartError(
+            f"with leave_one_out a k must be at most {others}, the other training images that each one of {case.label} "
+            f"has; got {', '.join(map(str, ks))}. Add a smaller k, or leave out leave_one_out."
+        )
+    if possible != ks:
+        case.note(f"of k = {ks} only {possible} are possible with leave_one_out, with {others} other training images")
+    return possible
 
 
 def _voted(
