@@ -6,8 +6,18 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from eyechart.metrics.calibration import aurc_area, ece_gap
+from eyechart.metrics.classification import Counts, balanced_accuracy, counts, macro_f1
 from eyechart.metrics.ranking import one_vs_rest
-from eyechart.results.stats import area_interval, gap_interval, mean_interval, wilson
+from eyechart.results.paired import Answers, resampled
+from eyechart.results.stats import (
+    area_interval,
+    classes_interval,
+    gap_interval,
+    mean_interval,
+    resampled_counts,
+    wilson,
+    worth,
+)
 
 REPETITIONS = 5000
 
@@ -105,3 +115,95 @@ def test_the_bootstrap_would_never_cover_a_calibration_error_of_zero():
         return np.percentile(drawn, [2.5, 97.5])
 
     assert coverage(percentiles, 0.0, 20) == 0
+
+
+# -- means over seeds, groups and classes ----------------------------------------------------------------------------
+
+
+def of_groups(rng, p, groups, size, alike):
+    """A mean over groups, its spread over resamples, and the groups; of each group's images a share is all alike."""
+    own, common = rng.random((groups, size)) < p, rng.random((groups, 1)) < p
+    right = np.where(rng.random((groups, size)) < alike, common, own).astype(float)
+    one = Answers(outcomes=right.reshape(-1, 1, 1), units=np.arange(groups).repeat(size))
+    (draws,) = resampled([one], stream=0, resamples=200)
+    return float(right.mean()), draws[:, 0], float(one.worth[0])
+
+
+def by_spread(value, draws, units):
+    return area_interval(value, float(draws.std(ddof=1)), units)
+
+
+def by_percentiles(_, draws, __):
+    return np.percentile(draws, [2.5, 97.5])
+
+
+GROUPS = [
+    (0.98, 100, 1, 0.0),
+    (0.98, 30, 1, 0.0),
+    (0.95, 20, 10, 1.0),
+    (0.95, 20, 10, 0.5),
+    (0.9, 50, 4, 0.3),
+    (0.5, 20, 10, 0.5),
+    (0.9, 5, 40, 0.5),
+    (0.98, 20, 50, 0.5),
+]
+
+
+@pytest.mark.parametrize(("p", "groups", "size", "alike"), GROUPS)
+def test_the_interval_of_a_mean_over_images_or_groups_covers_it(p, groups, size, alike):
+    found = coverage(lambda rng: by_spread(*of_groups(rng, p, groups, size, alike)), p, 400)
+    assert found >= 0.89  # 91 % and twice its simulation error
+
+
+@pytest.mark.parametrize(("p", "groups", "size", "alike"), [GROUPS[1], GROUPS[2], GROUPS[7]])
+def test_percentiles_would_not_cover_a_mean_near_1(p, groups, size, alike):
+    assert coverage(lambda rng: by_percentiles(*of_groups(rng, p, groups, size, alike)), p, 400) < 0.75
+
+
+METRICS = (balanced_accuracy, macro_f1)
+
+
+def of_classes(rng, sizes, p):
+    """Means over classes, their spread over resamples, and the images that they rest on."""
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    other = (y + rng.integers(1, len(sizes), len(y))) % len(sizes)
+    predicted = np.where(rng.random(len(y)) < p, y, other)
+    once, often = counts(y, predicted, len(sizes)), resampled_counts(y, predicted, len(sizes))
+    return [(float(metric(once)), metric(often)) for metric in METRICS], worth(np.array(sizes))
+
+
+def truths(sizes, p):
+    """The means over classes when images of each are without end, in the same shares."""
+    sizes = np.array(sizes, dtype=float)
+    wrong = (1 - p) * sizes / (len(sizes) - 1)
+    return [float(metric(Counts(p * sizes, sizes, p * sizes + wrong.sum() - wrong))) for metric in METRICS]
+
+
+CLASSES = [
+    ((50, 50), 0.98),
+    ((5, 5), 0.9),
+    ((200, 10), 0.9),
+    ((200, 40), 0.98),
+    ((20, 4), 0.7),
+    ((10,) * 10, 0.98),
+    ((100, 50, 5, 5, 5), 0.9),
+]
+
+
+@pytest.mark.parametrize(("sizes", "p"), CLASSES)
+def test_the_interval_of_a_mean_over_classes_covers_it(rng, sizes, p):
+    held = []
+    for _ in range(100):
+        found, images = of_classes(rng, sizes, p)
+        bounds = [classes_interval(value, float(draws.std(ddof=1)), images) for value, draws in found]
+        held.append([low <= truth <= high for (low, high), truth in zip(bounds, truths(sizes, p), strict=True)])
+    assert (np.mean(held, axis=0) >= 0.86).all()  # 92 % and twice its simulation error
+
+
+@pytest.mark.parametrize(("sizes", "p"), [CLASSES[1], CLASSES[2]])
+def test_percentiles_would_not_cover_a_mean_over_classes_of_which_one_is_small(sizes, p):
+    def interval(rng):
+        (_, draws), _ = of_classes(rng, sizes, p)[0]
+        return np.percentile(draws, [2.5, 97.5])
+
+    assert coverage(interval, p, 100) < 0.8

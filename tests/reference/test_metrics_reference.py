@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn
 
 from eyechart.metrics.classification import accuracy, balanced_accuracy, confusion, counts, macro_f1, recalls
-from eyechart.results.stats import RESAMPLES, of_counts, percentiles, proportion, resampled_counts, wilson
+from eyechart.results.stats import RESAMPLES, of_counts, proportion, resampled_counts, wilson, worth
 
 
 def outcomes(seed, n, classes, right=0.6):
@@ -101,7 +101,7 @@ def test_resampling_the_confusion_matrix_is_resampling_the_images(metric, n, cla
     error = plain.std() / np.sqrt(RESAMPLES)  # of each mean
     assert abs(ours.mean() - plain.mean()) < 4 * np.sqrt(2) * error
     assert ours.std() == pytest.approx(plain.std(), rel=0.1)
-    for got, expected in zip(percentiles(ours), percentiles(plain), strict=True):
+    for got, expected in zip(*(np.percentile(values, [2.5, 97.5]) for values in (ours, plain)), strict=True):
         assert abs(got - expected) < 0.25 * plain.std()
 
 
@@ -139,9 +139,18 @@ def test_measures_of_counts_have_bounds_around_their_values():
         assert (measure.n, measure.facets) == (200, {"k": 1})
 
 
-def test_a_perfect_score_has_no_width_in_the_bootstrap_but_has_in_wilsons_interval():
+@pytest.mark.parametrize("metric", [balanced_accuracy, macro_f1])
+def test_a_perfect_mean_over_classes_has_wilsons_interval(metric):
+    """Percentiles of resamples would be a single point."""
     y = np.array([0, 1] * 10)
-    (measure,) = of_counts({"macro_f1": macro_f1}, y, y, 2, {})
-    assert (measure.low, measure.value, measure.high) == (1, 1, 1)
-    assert wilson(20, 20)[0] == pytest.approx(1 - wilson(0, 20)[1])
-    assert wilson(20, 20)[0] < 0.85
+    (measure,) = of_counts({"macro_f1": metric}, y, y, 2, {})
+    assert (measure.low, measure.value, measure.high) == (pytest.approx(wilson(20, 20)[0]), 1, 1)
+    (single,) = of_counts({"macro_f1": metric}, y[:1], y[:1], 2, {})
+    assert (single.low, single.value, single.high) == (pytest.approx(wilson(1, 1)[0]), 1, 1)
+
+
+def test_a_mean_over_classes_rests_on_the_images_that_would_make_a_share_vary_as_much(rng):
+    sizes = np.array([40, 10, 5, 0])
+    spread = np.mean([rng.binomial(size, 0.8, 200_000) / size for size in sizes[:3]], axis=0).std()
+    assert worth(sizes) == pytest.approx(0.8 * 0.2 / spread**2, rel=0.02)
+    assert worth(np.array([25, 25])) == 50

@@ -54,20 +54,39 @@ def test_mcnemar_of_many_images_stays_exact(first, second):
     assert mcnemar(np.array([first]), np.array([second]))[0] == pytest.approx(expected, rel=1e-8)
 
 
-@pytest.mark.parametrize("n", [20, 100, 500])
-@pytest.mark.parametrize("level", [0.05, 0.005, 0.0001])
-def test_mcnemar_rejects_equal_encoders_as_often_as_it_says(n, level):
-    """Counted out: what the docstring claims of its size, also at the levels that Holm's correction asks for."""
-    sizes = np.zeros(n + 1)
+LEVELS = 0.05 / np.unique(np.geomspace(1, 5000, 60).astype(int))  # what Holm's correction asks of many pairs
+
+
+def rejections(n):
+    """How often McNemar's test rejects equal encoders, by the number of images on which they differ and the level."""
+    found = np.zeros((n + 1, len(LEVELS)))
     for differing in range(1, n + 1):
-        first = np.arange(differing + 1)
-        rejected = mcnemar(first, differing - first) < level
-        sizes[differing] = stats.binom.pmf(first[rejected], differing, 0.5).sum()
-    shares = np.linspace(0.02, 0.6, 15)
-    rates = np.array([stats.binom.pmf(np.arange(n + 1), n, share) @ sizes for share in shares])
-    assert rates.max() <= 1.01 * level
-    if n == 500:
-        assert rates.max() > 0.95 * level  # and it is not merely cautious
+        fewer = np.arange(differing // 2 + 1)
+        often = stats.binom.pmf(fewer, differing, 0.5) * np.where(2 * fewer == differing, 1, 2)
+        below = np.searchsorted(mcnemar(fewer, differing - fewer), LEVELS)
+        found[differing] = np.concatenate([[0.0], np.cumsum(often)])[below]
+    return found
+
+
+@pytest.mark.parametrize("n", [20, 23, 36, 76, 86, 100, 300, 1000])
+def test_mcnemar_rejects_equal_encoders_as_often_as_it_says(n):
+    """Counted out: what the docstring claims of its size, also at the levels that Holm's correction asks for."""
+    sizes = rejections(n)
+
+    def rates(*shares):
+        return np.array([stats.binom.pmf(np.arange(n + 1), n, share) @ sizes / LEVELS for share in shares])
+
+    usual = rates(*np.linspace(0.02, 0.5, 25))
+    assert usual[:, 0].max() <= 1
+    assert usual.max() <= 1.05
+    assert rates(*np.linspace(0.52, 0.9, 20)).max() <= 1.08
+    assert rates(*np.linspace(0.91, 1, 10)).max() <= 2
+    if n >= 300:
+        assert usual[:, 0].max() > 0.95  # and it is not merely cautious
+
+
+def test_mcnemar_rejects_too_often_where_all_images_are_answered_differently():
+    assert 1.5 < (rejections(20)[20] / LEVELS).max() <= 2
 
 
 # -- Holm ------------------------------------------------------------------------------------------------------------
@@ -112,7 +131,8 @@ def test_over_groups_of_equal_size_the_t_test_is_that_of_the_group_means(rng):
     assert found.test == "paired t over groups"
     means = outcomes.reshape(12, 5, 3).mean(axis=1)
     for first, second, p in zip(found.first, found.second, found.p, strict=True):
-        assert p == pytest.approx(stats.ttest_rel(means[:, first], means[:, second]).pvalue, rel=1e-9)
+        expected = stats.ttest_rel(means[:, first], means[:, second]).pvalue
+        assert p == pytest.approx(max(expected, 2**-11), rel=1e-9)
 
 
 def test_over_groups_of_any_size_the_variance_is_the_sandwich(rng):
@@ -130,7 +150,117 @@ def test_encoders_that_agree_on_every_image_differ_in_nothing(rng):
     one = rng.integers(0, 11, 50) / 10
     found, _ = check(answers(np.stack([one, one], axis=1)))
     assert (found.p[0], found.value[0], found.low[0], found.high[0]) == (1.0, 0.0, 0.0, 0.0)
-    assert student(np.array([0.1, -0.1]), np.zeros(2), 9).tolist() == [0.0, 0.0]
+    assert found.adjusted[0] == 1
+
+
+@pytest.mark.parametrize("m", [5, 9, 17])
+def test_equal_answers_differ_in_nothing_in_whatever_order_they_are_added_up(rng, m):
+    """A product of matrices adds up its last columns in another order than the others."""
+    same = rng.random((101, 1)).repeat(m, axis=1)
+    assert np.ptp(plain_scores(answers(same))) > 0
+    found, _ = check(answers(same), resamples=2)
+    assert not found.value.any()
+    assert found.p.tolist() == [1.0] * len(found.p)
+
+
+# -- few units -------------------------------------------------------------------------------------------------------
+
+
+def test_no_p_is_below_the_smallest_of_all_flips_of_signs():
+    degrees = np.array([1, 2, 9, 9])
+    assert student(np.array([0.1, -0.1, 0.5, 0.0]), np.zeros(4), degrees).tolist() == [0.5, 0.25, 2**-9, 1.0]
+    nearly = student(np.full(4, 0.5), np.full(4, 1e-17), degrees)  # an error by rounding is none
+    assert nearly.tolist() == [0.5, 0.25, 2**-9, 2**-9]
+    smallest = 2 / 2**5  # 5 units: of all 32 flips of signs, two give a mean as far from 0
+    assert student(np.array([1.0]), np.array([0.01]), np.array([4])).tolist() == [smallest]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "groups", "p"),
+    [
+        ([[0.5, 0.25], [0.75, 0.5]], None, 0.5),
+        ([[1, 1], [1, 0], [1, 1], [1, 0]], list("aabb"), 0.5),
+        ([[0.7, 0.2]] * 5, None, 1 / 16),
+        ([[0.7, 0.2]] * 6, None, 1 / 32),
+    ],
+)
+def test_few_units_that_agree_say_little(outcomes, groups, p):
+    found, _ = check(answers(outcomes, None if groups is None else np.array(groups)))
+    assert found.p[0] == p
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 1.0), (2, 0.5), (6, 1 / 32)])
+@pytest.mark.parametrize("metric", [balanced_accuracy, macro_f1])
+def test_all_right_against_all_wrong_on_few_images_says_little_by_metrics_of_counts(n, p, metric):
+    y = np.arange(n) % 2
+    predicted = np.stack([y, 1 - y], axis=1)[:, :, None]
+    counted = Counted(metric=metric, y=y, predicted=predicted, classes=2)
+    found, _ = check(answers(predicted == y[:, None, None], counted=counted))
+    assert (found.value[0], found.p[0]) == (1.0, p)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(2, 5), (2, 10), (5, 20), (8, 10)])
+def test_equal_encoders_in_few_groups_are_seldom_told_apart(rng, groups, size):
+    repetitions, false = 400, 0
+    units = np.arange(groups).repeat(size)
+    for _ in range(repetitions):
+        common = rng.random((groups * size, 1)) < 0.8
+        own = rng.random((groups * size, 2))
+        right = np.where(rng.random(own.shape) < 0.3, own < 0.8, common)
+        false += check(answers(right, units), resamples=2)[0].separated.any()
+    assert stats.binom.sf(false - 1, repetitions, 0.05) > 1e-3
+
+
+@pytest.mark.parametrize("n", [4, 6, 8, 10])
+def test_the_floor_is_what_keeps_few_images_from_being_told_apart_at_the_levels_of_many_pairs(rng, n):
+    """Shares of two seeds: Student's t alone would reject several times as often as the level of 276 pairs says."""
+    gaps = rng.choice([0, 1, -1, 0.5, -0.5], p=[0.2, 0.28, 0.28, 0.12, 0.12], size=(200_000, n))
+    mean, error, level = gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(n), 0.05 / 276
+    assert (student(mean, error, np.full(len(gaps), n - 1)) < level).mean() <= level
+    moved = error > 0
+    alone = student_tails(mean[moved] / error[moved], n - 1) < level
+    assert n < 6 or alone.sum() / len(gaps) > 3 * level
+
+
+def test_the_power_that_the_floor_leaves_six_groups_is_that_of_a_clear_difference(rng):
+    """Of 6 groups that all prefer one encoder clearly, a single pair can still be told apart."""
+    units = np.arange(6).repeat(30)
+    right = np.stack([rng.random(180) < 0.95, rng.random(180) < 0.6], axis=1)
+    assert check(answers(right, units))[0].p[0] == 1 / 32
+
+
+def test_the_degrees_of_a_pair_are_those_of_the_images_both_were_given(rng):
+    outcomes = np.full((1000, 3), np.nan)
+    outcomes[:, 0] = rng.integers(0, 11, 1000) / 10
+    outcomes[:20, 1], outcomes[:3, 2] = rng.integers(0, 11, 20) / 10, outcomes[:3, 0] - [0.2, 0.25, 0.3]
+    found, _ = check(answers(outcomes), resamples=100)
+    assert list(zip(found.first, found.second, found.n, strict=True)) == [(0, 1, 20), (0, 2, 3), (1, 2, 3)]
+    of_20, of_3 = (stats.ttest_rel(outcomes[:n, 0], outcomes[:n, one]).pvalue for n, one in ((20, 1), (3, 2)))
+    assert found.p[:2] == pytest.approx([of_20, max(of_3, 1 / 4)], rel=1e-9)
+    assert of_3 == pytest.approx(0.013, abs=1e-3)
+
+
+def test_the_groups_of_a_pair_are_those_that_hold_images_both_were_given(rng):
+    groups, outcomes = np.arange(40).repeat(5), (rng.random((200, 2)) < [0.8, 0.6]).astype(float)
+    outcomes[60:, 1] = np.nan  # the second was given 12 of the 40 groups
+    lacking, _ = check(answers(outcomes, groups))
+    alone, _ = check(answers(outcomes[:60], groups[:60]))
+    assert lacking.n[0] == alone.n[0] == 60
+    assert lacking.p[0] == pytest.approx(alone.p[0], rel=1e-9)
+    assert 2**-11 < alone.p[0] < 1
+
+
+def test_the_degrees_of_metrics_of_counts_are_those_of_the_pair_too(rng):
+    y = np.arange(40) % 2
+    predicted = np.where(rng.random((40, 2)) < [0.9, 0.5], y[:, None], 1 - y[:, None])[:, :, None]
+    outcomes = (predicted == y[:, None, None]).astype(float)
+    outcomes[8:, 1] = np.nan
+    counted = Counted(metric=balanced_accuracy, y=y, predicted=predicted, classes=2)
+    wide = widened(answers(outcomes, counted=counted))
+    (draws,) = resampled([wide.answers], stream=0)
+    found = differences(wide, draws)
+    error = np.nanstd(draws[:, wide.left[0]] - draws[:, wide.right[0]], ddof=1)
+    assert found.p[0] == pytest.approx(max(2 * stats.t.sf(abs(found.value[0]) / error, 7), 2**-7))
 
 
 def test_a_single_image_tells_nothing():
@@ -139,11 +269,30 @@ def test_a_single_image_tells_nothing():
     assert not check(answers([[1.0, 0.0]]))[0].separated.any()
 
 
-@pytest.mark.parametrize("degrees", [1, 2, 3, 10, 57, 999, 49_999])
+@pytest.mark.parametrize("degrees", [1, 2, 3, 10, 57, 999, 49_999, 100_000])
 def test_students_tails_are_scipys_near_and_far(degrees):
     t = np.array([0.0, 1e-9, 0.01, 0.5, 1.0, 1.96, 3.0, 7.0, 40.0, 1e5, np.inf])
     assert student_tails(t, degrees) == pytest.approx(2 * stats.t.sf(t, degrees), rel=1e-9, abs=1e-300)
     assert np.array_equal(student_tails(-t, degrees), student_tails(t, degrees))
+
+
+def test_students_tails_of_a_million_degrees_keep_seven_digits():
+    t = np.array([0.0, 1e-9, 0.01, 1.0, 1.7, 1.8, 1.96, 5.0, 37.0])
+    assert student_tails(t, 1_000_000) == pytest.approx(2 * stats.t.sf(t, 1_000_000), rel=2e-8)
+
+
+@pytest.mark.parametrize("degrees", [1, 57, 999, 49_999, 1_000_000])
+def test_students_tails_of_many_pairs_end_after_few_steps(rng, monkeypatch, degrees):
+    steps = []
+
+    def counted(*bounds):
+        for step in range(*bounds):
+            steps.append(step)
+            yield step
+
+    monkeypatch.setattr("eyechart.results.tails.range", counted, raising=False)
+    student_tails(np.concatenate([[0.0, 1e-9, np.inf], np.abs(rng.standard_normal(2556)) * 3]), degrees)
+    assert 0 < max(steps) < 1000
 
 
 def test_binomial_tails_are_scipys(rng):

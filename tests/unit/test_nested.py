@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eyechart.metrics.classification import balanced_accuracy, macro_f1
-from eyechart.results.nested import Fold, all_val, folds_together, nested, taken
+from eyechart.results.nested import FoldAnswers, all_val, folds_together, nested, taken
 from eyechart.results.paired import Answers, Counted, plain_scores
 from eyechart.results.stats import wilson
 
@@ -27,7 +27,7 @@ def folds_of(right, made, *, predicted=None, y=None, metric=None):
             counted = Counted(metric=metric, y=y[rows], predicted=predicted[rows][:, :, None], classes=int(y.max()) + 1)
         return Answers(outcomes=right[rows][:, :, None].astype(float), units=np.arange(len(rows)), counted=counted)
 
-    return [Fold(val=answers(val), test=answers(test), val_rows=val, test_rows=test) for val, test in made]
+    return [FoldAnswers(val=answers(val), test=answers(test), val_rows=val, test_rows=test) for val, test in made]
 
 
 def by_hand(right, made):
@@ -73,10 +73,57 @@ def test_metrics_of_counts_are_of_the_pooled_predictions(rng, metric):
     assert score == pytest.approx(oracle[metric](y, predicted[:, 0]), abs=1e-12)
 
 
-def test_the_interval_is_never_shorter_than_wilsons(rng):
+def test_the_interval_of_all_right_is_wilsons(rng):
     right, made = np.ones((N, 2), dtype=bool), sides(rng)
     score, low, high = nested(folds_of(right, made), UNITS, higher=True)
     assert (score, low, high) == (1.0, pytest.approx(wilson(N, N)[0]), 1.0)
+
+
+def test_images_that_no_encoder_was_given_make_it_no_surer(rng):
+    right, made = np.ones((40, 2)), sides(rng, 40, 4)
+    right[35:] = np.nan
+    score, low, high = nested(folds_of(right, made), np.arange(40), higher=True)
+    assert (score, low, high) == (1.0, pytest.approx(wilson(35, 35)[0]), 1.0)
+
+
+def test_what_counts_are_the_images_of_the_encoders_that_are_chosen(rng):
+    right, made = np.ones((40, 2)), sides(rng, 40, 4)
+    right[:, 1], right[20:, 1] = 0, np.nan  # it is chosen nowhere
+    assert nested(folds_of(right, made), np.arange(40), higher=True)[1] == pytest.approx(wilson(40, 40)[0])
+
+
+def test_repeats_make_it_no_surer(rng):
+    right, made = np.ones((40, 2)), sides(rng, 40, 4) + sides(rng, 40, 4)
+    assert nested(folds_of(right, made), np.arange(40), higher=True)[1] == pytest.approx(wilson(40, 40)[0])
+
+
+def test_groups_count_and_not_their_images(rng):
+    right, made = np.ones((40, 2)), sides(rng, 40, 4)
+    assert nested(folds_of(right, made), np.arange(40) // 4, higher=True)[1] == pytest.approx(wilson(10, 10)[0])
+
+
+@pytest.mark.parametrize("metric", [balanced_accuracy, macro_f1])
+def test_all_right_by_metrics_of_counts_is_as_sure_as_the_images_are_many(rng, metric):
+    y, made = np.arange(N) % 3, sides(rng)
+    predicted = np.stack([y, y], axis=1)
+    folds = folds_of(np.ones((N, 2)), made, predicted=predicted, y=y, metric=metric)
+    assert nested(folds, UNITS, higher=True) == (1.0, pytest.approx(wilson(N, N)[0]), 1.0)
+
+
+def test_shares_of_seeds_near_1_have_no_interval_of_a_point(rng):
+    right, made = np.ones((40, 1)), sides(rng, 40, 4)
+    right[3] = 0.5  # under one of two seeds
+    score, low, high = nested(folds_of(right, made), np.arange(40), higher=True)
+    assert score == 1 - 0.5 / 40
+    assert low < 0.95
+    assert score < high <= 1
+
+
+def test_losses_keep_the_interval_of_the_bootstrap(rng):
+    loss, made = 5 * rng.random((N, 1)), sides(rng)
+    score, low, high = nested(folds_of(loss, made), UNITS, higher=False)
+    half = 1.96 * loss.std() / np.sqrt(N)
+    assert (low, high) == (pytest.approx(score - half, abs=0.2 * half), pytest.approx(score + half, abs=0.2 * half))
 
 
 def test_val_images_of_several_folds_hang_together(rng):

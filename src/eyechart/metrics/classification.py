@@ -1,5 +1,6 @@
 """Metrics of predicted classes, computed from counts: leading axes are free, so a thousand resamples are one call."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,13 @@ def balanced_accuracy(counts: Counts) -> Float[np.ndarray, "*b"]:
 def macro_f1(counts: Counts) -> Float[np.ndarray, "*b"]:
     """Give the mean F1 over the classes that have images or were predicted, as scikit-learn's f1_score(macro)."""
     return np.asarray(np.nanmean(_ratio(2 * counts.right, counts.true + counts.predicted), axis=-1))
+
+
+# Means over classes, by their names in names.toml.
+OF_COUNTS: dict[str, Callable[[Counts], Float[np.ndarray, "*b"]]] = {
+    "balanced_accuracy": balanced_accuracy,
+    "macro_f1": macro_f1,
+}
 
 
 def _ratio(above: Num[np.ndarray, "*b c"], below: Num[np.ndarray, "*b c"]) -> Float[np.ndarray, "*b c"]:

@@ -1,13 +1,14 @@
 """A data set's tasks as tables of answers: a column for each encoder, best on val first, a row for each image."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
 
 from eyechart.metrics.names import metrics
-from eyechart.results.nested import Fold, all_val, folds_together, read_folds
+from eyechart.results.nested import FoldAnswers, all_val, folds_together, read_folds
 from eyechart.results.paired import Answers, together
 from eyechart.results.stored import Source, answers_of, measured
 from eyechart.types import Measure, Record
@@ -45,7 +46,7 @@ class Task:
     columns: tuple[Column, ...]
     test: Answers
     val: Answers | None  # where val was measured and every encoder's answers are stored
-    folds: tuple[Fold, ...] = ()  # of cross-validation, with the same columns; `val` is then the vals of all
+    folds: tuple[FoldAnswers, ...] = ()  # of cross-validation, with the same columns; `val` is then the vals of all
 
     @property
     def chooses(self) -> bool:
@@ -61,14 +62,12 @@ def read_task(source: Source, name: str, metric: str, places: Mapping[str, int])
     Raises:
         EyechartError: a file of arrays is missing or damaged.
     """
-    cells: dict[str, dict[int | None, Record]] = {}
+    run: dict[str, dict[int | None, Record]] = {}
     for record in source.records:
         if record.task == name:
-            cells.setdefault(source.names[record.id], {})[record.seed] = record
+            run.setdefault(source.names[record.id], {})[record.seed] = record
+    cells, notes = _of_one_seed(name, run)
     seeds = [seed for seed in next(iter(cells.values())) if all(seed in by_seed for by_seed in cells.values())]
-    if not seeds:
-        return None, [f"{name}: not compared, because no seed was run with every encoder"]
-    notes: list[str] = []
     if any(len(by_seed) > len(seeds) for by_seed in cells.values()):
         listed = ", ".join(map(str, seeds))
         notes.append(f"{name}: compared under seed {listed}; others were not run with every encoder")
@@ -85,7 +84,19 @@ def read_task(source: Source, name: str, metric: str, places: Mapping[str, int])
     return (_assembled(name, tuple(seeds), read, places) if read else None), notes
 
 
-_Read = tuple[Column, Answers, Answers | None, tuple[Fold, ...]]
+_Cells = Mapping[str, Mapping[int | None, Record]]
+
+
+def _of_one_seed(name: str, cells: _Cells) -> tuple[_Cells, list[str]]:
+    """Leave out the encoders that were not run under the seed that most were run under, the first of several such."""
+    ((most, times),) = Counter(seed for by_seed in cells.values() for seed in by_seed).most_common(1)
+    kept = {encoder: by_seed for encoder, by_seed in cells.items() if most in by_seed}
+    others = [encoder for encoder in cells if encoder not in kept]
+    why = f"{'it was' if len(others) == 1 else 'they were'} not run under seed {most}, as {times} of {len(cells)} were"
+    return kept, [f"{name}: {', '.join(others)} left out, because {why}"] if others else []
+
+
+_Read = tuple[Column, Answers, Answers | None, tuple[FoldAnswers, ...]]
 
 
 def _read(source: Source, encoder: str, several: tuple[Record, ...], metric: str) -> _Read | str:

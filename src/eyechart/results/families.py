@@ -7,10 +7,12 @@ from statistics import fmean, stdev
 import numpy as np
 from jaxtyping import Float64
 
+from eyechart.metrics.names import metrics
 from eyechart.results.answers import Column, Task
 from eyechart.results.differences import Differences
 from eyechart.results.paired import bounds
 from eyechart.results.ranks import agreement, rank_intervals, tie_groups
+from eyechart.results.stats import area_interval, classes_interval
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ def rows(task: Task, found: Differences, draws: Float64[np.ndarray, "b _"]) -> t
     given = task.test.present.sum(axis=0)
     made = []
     for place, column in enumerate(task.columns):
-        low, high = _interval(task, column, draws[:, place])
+        low, high = _interval(task, place, draws[:, place])
         count, over_draws = _over_draws(column)
         made.append(
             Row(
@@ -100,13 +102,20 @@ def rows(task: Task, found: Differences, draws: Float64[np.ndarray, "b _"]) -> t
     return tuple(made)
 
 
-def _interval(task: Task, column: Column, draws: Float64[np.ndarray, " b"]) -> tuple[float | None, float | None]:
-    """Give the recorded interval, or the bootstrap's where that one does not know of groups or of other seeds."""
+def _interval(task: Task, place: int, draws: Float64[np.ndarray, " b"]) -> tuple[float | None, float | None]:
+    """Give the recorded interval, or that of resamples where the recorded one knows of no groups or other seeds.
+
+    Percentiles of resamples would be a single point where all images are right, and far too short near that.
+    """
+    column = task.columns[place]
     first, *more = column.test
-    if task.test.grouped or more or first.low is None:
-        low, high = bounds(draws)
-        return float(low), float(high)
-    return first.low, first.high
+    if first.low is not None and not more and not task.test.grouped:
+        return first.low, first.high
+    if metrics().get(task.metric, {}).get("range") == [0.0, 1.0]:
+        interval = classes_interval if task.test.counted else area_interval
+        return interval(column.score, float(np.nanstd(draws, ddof=1)), float(task.test.worth[place]))
+    low, high = bounds(draws)
+    return float(low), float(high)
 
 
 def _spread(values: Sequence[float]) -> float | None:

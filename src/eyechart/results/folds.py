@@ -7,13 +7,12 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from eyechart.errors import EyechartError
-from eyechart.metrics.classification import balanced_accuracy, macro_f1
+from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.results import stats
-from eyechart.results.paired import Answers, Counted, bounds, plain_scores, resampled
+from eyechart.results.paired import Answers, Counted, plain_scores, resampled
 from eyechart.types import Facet, Images, Measure
 
-_OF_COUNTS = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
 _STREAM = 2  # of resamples; 0 and 1 are those of a comparison
 
 
@@ -105,14 +104,14 @@ def _pooled(folds: Sequence[Fold], layout: _Layout | None) -> Iterator[Measure]:
         for (facets, several), one in zip(found, each, strict=True)
         if several[0].metric == "accuracy" and one is not None
     }
-    repeats = layout.repeats if layout else 1
+    ratio = _ratio(folds, layout)
     for (facets, several), one in zip(found, each, strict=True):
         metric, made = several[0].metric, None
-        if layout and metric in _OF_COUNTS and (known := judged.get(frozenset(facets.items()))) is not None:
+        if layout and metric in OF_COUNTS and (known := judged.get(frozenset(facets.items()))) is not None:
             made = _of_counts(metric, known, layout, facets)
         elif layout and one is not None:
             made = _over_images(metric, one, layout, facets)
-        yield made or over_folds(several, facets, per_repeat=len(folds) // repeats)
+        yield made or over_folds(several, facets, ratio=ratio)
 
 
 def _of_images(facets: _Facets, several: Sequence[Measure], layout: _Layout) -> _Each | None:
@@ -158,29 +157,48 @@ def _of_counts(metric: str, each: _Each, layout: _Layout, facets: _Facets) -> Me
     if not guesses and metric != "balanced_accuracy":
         return None
     if each.predicted is not None and layout.repeats == 1:
-        (made,) = stats.of_counts({metric: _OF_COUNTS[metric]}, layout.y, each.predicted[0], layout.classes, facets)
+        (made,) = stats.of_counts({metric: OF_COUNTS[metric]}, layout.y, each.predicted[0], layout.classes, facets)
         return made
     predicted = np.zeros(each.outcomes.shape, np.int64) if each.predicted is None else each.predicted
     answers = Answers(
         outcomes=each.outcomes.T[:, None].astype(np.float64),
         units=np.arange(len(layout.y), dtype=np.int64),
         counted=Counted(
-            metric=_OF_COUNTS[metric],
+            metric=OF_COUNTS[metric],
             y=layout.y,
             predicted=predicted.T[:, None],
             classes=layout.classes,
             guesses=guesses,
         ),
     )
-    low, high = bounds(resampled([answers], stream=_STREAM)[0][:, 0])
-    value = float(plain_scores(answers)[0])
-    return Measure(metric=metric, value=value, n=len(layout.y), low=float(low), high=float(high), facets=facets)
+    (draws,) = resampled([answers], stream=_STREAM)
+    value, error = float(plain_scores(answers)[0]), float(draws[:, 0].std(ddof=1))
+    low, high = stats.classes_interval(value, error, float(answers.worth[0]))
+    return Measure(metric=metric, value=value, n=len(layout.y), low=low, high=high, facets=facets)
 
 
-def over_folds(several: Sequence[Measure], facets: _Facets, *, per_repeat: int) -> Measure:
-    """Measure the mean over folds; no interval where all folds agree."""
+def _ratio(folds: Sequence[Fold], layout: _Layout | None) -> float:
+    """Give test images / training images: what is neither tested nor val is trained on.
+
+    Where that cannot be told, because a task embeds no test, all that is not tested counts as trained on.
+    """
+    if layout is None:
+        return 1 / (len(folds) - 1)
+    tested = sum(len(rows) for rows in layout.rows)
+    return tested / (len(folds) * len(layout.y) - tested - sum(map(_of_val, folds)))
+
+
+def _of_val(fold: Fold) -> int:
+    """Give the number of val images, by what is measured of each of them; none where val was not looked at."""
+    on_val = [measure for measure in fold.measures if measure.facets.get("split") == "val"]
+    stored = [values for measure in on_val for values in (measure.predicted, measure.outcomes) if values is not None]
+    return max(map(len, stored), default=0)
+
+
+def over_folds(several: Sequence[Measure], facets: _Facets, *, ratio: float) -> Measure:
+    """Measure the mean over folds, given their test images / training images; no interval where all folds agree."""
     values = np.array([measure.value for measure in several], dtype=np.float64)
-    low, high = _corrected(values, per_repeat) or (None, None)
+    low, high = _corrected(values, ratio) or (None, None)
     least, most = metrics().get(several[0].metric, {}).get("range", (-np.inf, np.inf))
     return Measure(
         metric=several[0].metric,
@@ -192,14 +210,13 @@ def over_folds(several: Sequence[Measure], facets: _Facets, *, per_repeat: int) 
     )
 
 
-def _corrected(values: Float64[np.ndarray, " folds"], per_repeat: int) -> tuple[float, float] | None:
+def _corrected(values: Float64[np.ndarray, " folds"], ratio: float) -> tuple[float, float] | None:
     from scipy.special import stdtrit
 
     spread, number = float(values.std(ddof=1)), len(values)
     if values.min() == values.max():
         return None
-    # Of per_repeat folds one is tested for every per_repeat - 1 that are not.
-    half = float(stdtrit(number - 1, 0.975)) * spread * np.sqrt(1 / number + 1 / (per_repeat - 1))
+    half = float(stdtrit(number - 1, 0.975)) * spread * np.sqrt(1 / number + ratio)
     middle = float(values.mean())
     return middle - float(half), middle + float(half)
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
 
 from eyechart.metrics.classification import Counts
+from eyechart.results.stats import worth
 
 RESAMPLES = 2000
 _IN_CACHE = 1 << 16  # numbers drawn and counted at once: they stay in the processor's cache
@@ -66,6 +67,20 @@ class Answers:
         """How many units were drawn from the world: images, or groups of them."""
         return int(self.units.max(initial=-1)) + 1
 
+    @cached_property
+    def given_units(self) -> Int64[np.ndarray, " m"]:
+        """How many of these units each encoder was given images of."""
+        return _units_in(self.present, self.units)
+
+    @cached_property
+    def worth(self) -> Float64[np.ndarray, " m"]:
+        """How many units the score of each encoder rests on; of a mean over classes few, where a class has few."""
+        if self.counted is None:
+            return self.given_units.astype(np.float64)
+        rows = (self.counted.y == one for one in np.unique(self.counted.y))
+        of_classes = np.stack([_units_in(self.present[here], self.units[here]) for here in rows])
+        return np.minimum(self.given_units, [worth(sizes) for sizes in of_classes.T])
+
     @property
     def grouped(self) -> bool:
         """Whether some images hang together."""
@@ -77,12 +92,23 @@ class Answers:
         known = self.outcomes[~np.isnan(self.outcomes)]
         return bool(((known == 0) | (known == 1)).all())
 
+    @property
+    def shares(self) -> bool:
+        """Whether every outcome lies between 0 and 1: right or wrong, or a share of draws or seeds."""
+        return bool(self.right.min(initial=0) >= 0 and self.right.max(initial=0) <= 1)
+
     def take(self, encoders: Sequence[int] | Int[np.ndarray, " k"]) -> "Answers":
         """Give some of the encoders, in the order asked for."""
         chosen, counted = np.asarray(encoders, dtype=np.int64), self.counted
         if counted is not None:
             counted = dataclasses.replace(counted, predicted=counted.predicted[:, chosen])
         return dataclasses.replace(self, outcomes=self.outcomes[:, chosen], counted=counted)
+
+
+def _units_in(present: Bool[np.ndarray, "n m"], units: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " m"]:
+    order = np.argsort(units, kind="stable")
+    starts = np.flatnonzero(np.diff(units[order], prepend=-1))
+    return np.logical_or.reduceat(present[order], starts, axis=0).sum(axis=0)
 
 
 def units_of(groups: np.ndarray | None, n: int) -> Int64[np.ndarray, " n"]:

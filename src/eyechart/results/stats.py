@@ -1,7 +1,7 @@
 """Intervals: how far a number could be off by the luck of which images were tested. All are 95 %."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def _without_skew(t: float, skew: float, n: int) -> float:
 
 
 def area_interval(value: float, error: float, images: float) -> tuple[float, float]:
-    """Give the interval of an area (AUROC, average precision, AURC) from its standard error.
+    """Give the interval of an area (AUROC, average precision, AURC) or of a mean of shares from its standard error.
 
     It is Wilson's, for the number of images that would give a proportion this standard error: value (1 - value) /
     error^2, but no more than 4 times `images` (those that the area rests on), and just `images` where no image
@@ -93,11 +93,42 @@ def area_interval(value: float, error: float, images: float) -> tuple[float, flo
     average precision 92 to 99 %, but 85 % where 100 nearly perfect classes have one image each; AURC 91 to 99 %
     (n = 50 to 10,000). Average precision from few positive images is above that from many (100 classes, 10 images
     each: 0.33 against 0.30 from 50 each): that is no luck of the draw, and not in the interval.
+
+    Of a mean over seeds or groups the standard error is that of resamples, and `images` are the images or groups drawn.
+    Percentiles of resamples would be a single point where all images are right. Simulated coverage: 91 to 100 % (3 to
+    100 groups of 2 to 100 images, right in 50, 90 and 98 %, from independent to all alike). A group counts as four
+    images at most, so the interval is too wide where groups are large and their images hang together little.
     """
     most = images
     if error > 0 and 0 < value < 1:
         most = min(value * (1 - value) / error**2, _WORTH * images)
     return _score_interval(value, most)
+
+
+def classes_interval(value: float, error: float, images: float) -> tuple[float, float]:
+    """Give the interval of a mean over classes (balanced accuracy, macro-F1) from the standard error of resamples.
+
+    It is that of `area_interval`, but no shorter than Wilson's for the `images` that the mean rests on (`worth`): a
+    class of which the few images happen to be all right shows no spread in resamples, however unsure its share is.
+
+    Simulated coverage with 2 to 50 classes of 1 to 200 images, right in 70, 90 and 98 %: balanced accuracy 89 to 100 %,
+    where percentiles of resamples cover 4 to 96 %; macro-F1 92 to 100 %, but 81 % for 2 images in all. That of
+    macro-F1 is up to twice as wide as needed where one class has 20 times the images of another.
+    """
+    return area_interval(value, max(error, float(np.sqrt(value * (1 - value) / images))), images)
+
+
+def worth(sizes: Int[np.ndarray, " k"]) -> float:
+    """Give the number of images that a mean over classes rests on: k^2 / (the sum of 1 / images) of k classes.
+
+    A share of so many images has the variance of the mean of the classes' shares, if these are alike. Classes without
+    images do not count.
+
+    >>> worth(np.array([50, 50, 0])), round(worth(np.array([99, 1])), 2)
+    (100.0, 3.96)
+    """
+    there = sizes[sizes > 0]
+    return float(len(there) ** 2 / (1 / there).sum())
 
 
 def gap_interval(gap: Gap) -> tuple[float, float]:
@@ -148,12 +179,6 @@ def _by_class(drawn: Int[np.ndarray, "b cells"], classes_of: Int[np.ndarray, " c
     return total
 
 
-def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """Give the 2.5 % and 97.5 % points."""
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
 def proportion(metric: str, right: np.ndarray, *, facets: dict[str, Any], predicted: np.ndarray | None) -> Measure:
     """Measure a share of images, with its Wilson interval."""
     low, high = wilson(int(right.sum()), len(right))
@@ -170,18 +195,18 @@ def proportion(metric: str, right: np.ndarray, *, facets: dict[str, Any], predic
 
 
 def of_counts(
-    metrics: dict[str, Callable[[Counts], np.ndarray]],
+    metrics: Mapping[str, Callable[[Counts], np.ndarray]],
     y: np.ndarray,
     predicted: np.ndarray,
     classes: int,
     facets: dict[str, Any],
 ) -> list[Measure]:
-    """Measure what is no proportion, with percentile bootstrap intervals from one set of resamples."""
+    """Measure means over classes, with the interval of `classes_interval` from one set of resamples."""
     once, often = counts(y, predicted, classes), resampled_counts(y, predicted, classes)
     measures = []
     for name, metric in metrics.items():
-        low, high = percentiles(metric(often))
         value = float(metric(once))
+        low, high = classes_interval(value, float(metric(often).std(ddof=1)), worth(once.true))
         measures.append(Measure(metric=name, value=value, n=len(y), low=low, high=high, facets=facets))
     return measures
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Float64, Int
 
 _ROUNDING = 1e-17
 _STEPS = 10_000
+_STEP = 1e-15  # what rounding adds to a factor in each step
 
 
 def binomial_tail(
@@ -68,6 +69,6 @@ def _beta(
             above = 1 + ratio / above
             change = above * below
             value = value * change
-        if np.abs(change - 1).max(initial=0) < 1e-16:
+        if np.abs(change - 1).max(initial=0) < _STEP * m:
             break
     return front * value

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32, Int64
 
 from eyechart.errors import EyechartError
 from eyechart.metrics.calibration import IMPOSSIBLE, aurc_area, classwise_gap, ece_gap, forecasts
-from eyechart.metrics.classification import balanced_accuracy, macro_f1
+from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.ranking import one_vs_rest, top_k
 from eyechart.results.stats import area, gap, mean, of_counts, proportion
 from eyechart.types import Embeddings, Facet, Measure
@@ -18,8 +18,7 @@ _TOP = 5
 def scores(embedded: Embeddings, predicted: Int64[np.ndarray, " n"], **facets: Facet) -> Iterator[Measure]:
     """Measure accuracy (with the predictions), balanced accuracy and macro-F1 of some predicted classes."""
     yield proportion("accuracy", predicted == embedded.y, facets=facets, predicted=predicted)
-    averages = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
-    yield from of_counts(averages, embedded.y, predicted, len(embedded.classes), facets)
+    yield from of_counts(OF_COUNTS, embedded.y, predicted, len(embedded.classes), facets)
 
 
 def soft_scores(
