@@ -74,14 +74,14 @@ def cost(out, data, encoder, speed, *, machine="here", **values):
     """Write the record of an encoder's costs."""
     measures = [
         Measure(metric="images_per_second", value=9e9, n=3, facets={"head": "knn"}),
-        Measure(metric="images_per_second", value=100 / float(speed), n=3, facets={"part": "total"}),
-        Measure(metric="images_per_second", value=float(speed), n=3, facets={"part": "forward"}),
+        Measure(metric="images_per_second", value=float(speed), n=3, facets={"part": "total"}),
+        Measure(metric="images_per_second", value=100 / float(speed), n=3, facets={"part": "forward"}),
         *(Measure(metric=name, value=float(value), n=1) for name, value in values.items()),
     ]
     keys = {
         "encoder": f"{encoder}-key",
         "data": {split: images.key for split, images in data.items()},
-        "machine": {"processor": machine},
+        "machine": {"gpu": None, "processor": machine, "cores": 2, "memory_gib": 24},
     }
     return put(out, data, encoder, "cost", measures, headline=COST, keys=keys, id=digest(encoder, machine, speed))
 

@@ -12,6 +12,7 @@ _WHERE = {
     "run": "eyechart.runs",
     "dry_run": "eyechart.estimate",
     "table": "eyechart.results.table",
+    "reliability": "eyechart.results.reliability",
     "compare": "eyechart.results.compare",
     "report": "eyechart.show.report",
     "listing": "eyechart.catalog",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from eyechart.images.views import from_arrays as from_arrays
     from eyechart.images.views import from_files as from_files
     from eyechart.results.compare import compare as compare
+    from eyechart.results.reliability import reliability as reliability
     from eyechart.results.table import table as table
     from eyechart.runs import Results as Results
     from eyechart.runs import run as run

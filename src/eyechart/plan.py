@@ -12,6 +12,7 @@ from eyechart.embedding.machine import machine as machine_here
 from eyechart.errors import EyechartError
 from eyechart.images import folds
 from eyechart.images.splits import limited
+from eyechart.images.views import detached
 from eyechart.registry import Bound, Kind, aliases, bind
 from eyechart.results import records
 from eyechart.study import Study, read_study
@@ -139,7 +140,10 @@ def _opened(bound: Bound, limit: int | None) -> Dataset:
         return data
     if folds.parts(data):  # the images are limited, and each fold is what it has of them
         return folds.restricted(data, limited(data[folds.POOLED], limit), f"{bound.label} with limit {limit}")
-    return {split: limited(images, limit) for split, images in data.items()}
+    few = {split: limited(images, limit) for split, images in data.items()}
+    if any(len(few[split]) < len(images) for split, images in data.items()):
+        return {split: detached(images) for split, images in few.items()}  # or a drawn val would embed all of train
+    return data
 
 
 def announce(plan: Plan) -> None:

@@ -38,6 +38,10 @@ def read_study(name: str) -> Study:
     """
     path = Path(name).expanduser() if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
+        if path.is_dir() or Path(name).is_dir():
+            raise EyechartError(f"no study is called {name!r}; for the images of a folder write --data {name}.")
+        if name.endswith(".toml"):
+            raise EyechartError(f"there is no file {path}.")
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         known = ", ".join(names())

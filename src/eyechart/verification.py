@@ -16,6 +16,8 @@ from eyechart.results import records
 from eyechart.runs import compute
 from eyechart.types import Record
 
+_SAME = 1e-6  # outcomes are stored as float32
+
 
 @dataclasses.dataclass(frozen=True)
 class Check:
@@ -74,7 +76,7 @@ def _check(out: Path, record: Record) -> Check:
     moved = [] if again.id == record.id else ["the identity changed: other images, labels, weights or defaults"]
     moved += _moved(record, again)
     try:
-        moved += _moved_predictions(out, record, again)
+        moved += _moved_arrays(out, record, again)
     except EyechartError as error:
         return Check(*named, same=False, moved=tuple(moved), problem=str(error))
     return Check(*named, same=not moved, moved=tuple(moved))
@@ -105,13 +107,24 @@ def _repeats(metric: str) -> bool:
     return metrics().get(metric, {}).get("repeats", True)
 
 
-def _moved_predictions(out: Path, before: Record, after: Record) -> list[str]:
-    moved = []
+def _moved_arrays(out: Path, before: Record, after: Record) -> list[str]:
+    """Say which of what is stored of single images is other than what comes out now: comparisons rest on it."""
+    if not before.arrays:
+        return []
+    stored, moved = records.arrays(out, before), []
     for number, measure in enumerate(after.measures):
-        stored = records.predictions(out, before, number)
-        if stored is not None and measure.predicted is not None and not np.array_equal(stored, measure.predicted):
-            moved.append(f"the stored predictions of {measure.metric} {_facets(measure.facets)} are others")
+        for what, again in (("predicted", measure.predicted), ("outcomes", measure.outcomes)):
+            name = f"{number}.{what}"
+            if again is not None and name in before.arrays and not _alike(stored(name), again):
+                said = "predictions" if what == "predicted" else what
+                moved.append(f"the stored {said} of {measure.metric} {_facets(measure.facets)} are others")
     return moved
+
+
+def _alike(stored: np.ndarray, again: np.ndarray) -> bool:
+    if not np.issubdtype(stored.dtype, np.floating):
+        return np.array_equal(stored, again)
+    return stored.shape == again.shape and np.allclose(stored, again, rtol=_SAME, atol=_SAME)
 
 
 def _facets(facets: Any) -> str:

@@ -293,7 +293,10 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
 
 def test_a_run_stopped_by_hand_says_that_nothing_is_lost(tmp_path):
     photos = images_in(tmp_path / "photos", n=40)
-    asked = [sys.executable, "-m", "eyechart", "run", "--data", str(photos), "--encoder", "random_vit"]
+    # Where the tests run in the background, SIGINT is ignored, and Python leaves it so.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heeding}; from eyechart.cli import main; main()"
+    asked = [sys.executable, "-c", code, "run", "--data", str(photos), "--encoder", "random_vit"]
     running = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     maps = Path(f"/proc/{running.pid}/maps")
     while maps.exists() and "libtorch" not in maps.read_text():  # it is past the start of the interpreter

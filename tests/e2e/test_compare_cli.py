@@ -55,10 +55,18 @@ def test_what_a_newcomer_would_get_wrong(eyechart):
     refused(eyechart("compare", "run", "--metric", "acuracy"), "'acuracy'", "Did you mean accuracy")
     refused(eyechart("compare", "run", "--where", "latencyms < 20"), "latencyms", "Did you mean latency_ms")
     refused(eyechart("compare", "run", "--where", "fast"), "cannot read 'fast'", "such as")
+    refused(eyechart("compare", "run", "--metric", "confidence"), "confidence is no merit in itself", "accuracy")
     refused(eyechart("compare", "nowhere"), "nowhere", "holds no records")
     for path in Path("run/arrays").iterdir():
         path.unlink()
     refused(eyechart("compare", "run"), "is missing or damaged", "--redo")
+
+
+def test_a_run_of_costs_alone_has_a_report_and_nothing_to_compare(eyechart):
+    asked = ("--encoder", "pixels", "--data", "digits", "--limit", "40", "--task", "cost(warmup=0, repeats=3)")
+    assert eyechart("run", *asked, "--out", "run")[0] == 0
+    assert Path("run/report.html").is_file()
+    refused(eyechart("compare", "run"), "nothing here was scored", "eyechart run --task knn")
 
 
 def test_costs_that_were_measured_make_picks_and_conditions(eyechart):

@@ -10,6 +10,7 @@ import pytest
 
 import eyechart as ec
 from eyechart.results import choice, records
+from eyechart.results.decision import is_floor
 from eyechart.results.stats import wilson
 from eyechart.types import Measure
 from samples import output_of, refuses
@@ -129,7 +130,7 @@ def test_a_floor_that_wins_over_encoders_that_learned(data):
     add(data, "dino", val=range(6), test=range(9))
     add(data, "clip", val=range(30), test=range(40))
     assert decision().sentence.endswith(
-        "; it is a floor that learned from no images, and none of the 2 that did scored higher on val."
+        "; it is a floor that learned from no images, and none of the 2 that did was better on val."
     )
 
 
@@ -138,6 +139,52 @@ def test_floors_alone_ask_for_company(data, encoder):
     add(data, encoder, val=range(5), test=range(8))
     assert decision().sentence.endswith(
         "; it is a floor that learned from no images, so put pretrained encoders beside it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "floor"),
+    [
+        ("hog(size=128, version=1)", True),
+        ("dinov2_s14", False),
+        ("timm:vit_tiny(weights=None, pretrained=False, seed=0)", True),
+        ("timm:vit_tiny(weights=None, pretrained=True, seed=0)", False),
+        ('timm:vit_tiny(weights="/mine.safetensors", pretrained=False, seed=0)', False),
+        ('timm:vit_tiny(weights="/pretrained=False.pth", pretrained=True)', False),
+        ('concat(parts=("hog(size=128)", "hsv_histogram()"), version=1)', True),
+        ('concat(parts=("hog()", "timm:vit_tiny(weights=None, pretrained=False)"))', True),
+        ('concat(parts=("timm:vit_tiny(pretrained=True)", "timm:vit_tiny(pretrained=False)"))', False),
+        ('concat(parts=("concat(parts=(\\"hog\\", \\"pixels\\"))", "noise"))', True),
+        ("my network (v=x)", False),  # the key of an encoder that is an object
+    ],
+)
+def test_a_floor_is_what_learned_nothing_in_any_part(bound, floor):
+    assert is_floor(bound) is floor
+
+
+def test_floors_side_by_side_are_no_encoder_that_learned(data):
+    add(data, "hog", val=range(5), test=range(8))
+    guesses = [m for split in ("val", "test") for m in predictions(data, split, correct(LABELS[split], range(9)))]
+    bound = {"encoder": 'concat(parts=("hog()", "hsv_histogram()"))', "data": "photos()", "task": "knn()"}
+    put(OUT, data, "both", "knn", guesses, bound=bound)
+    assert decision().sentence.endswith("so put pretrained encoders beside it.")
+
+
+def test_of_a_metric_that_is_better_lower_no_score_is_called_higher(data):
+    losses(data, hog=0.1, dino=0.3)
+    said = decision().sentence
+    assert said.endswith("; it is a floor that learned from no images, and the one that did was no better on val.")
+
+
+def test_encoders_that_learned_and_do_not_meet_the_conditions_are_not_called_absent(data):
+    add(data, "hog", val=range(5), test=range(5))
+    for encoder, wrong in (("dino", 2), ("clip", 3)):
+        add(data, encoder, val=range(wrong), test=range(wrong))
+        cost(OUT, data, encoder, 5, latency_ms=100.0)
+    cost(OUT, data, "hog", 5, latency_ms=1.0)
+    floor = "; it is a floor that learned from no images, and "
+    assert decision(where="latency_ms<20").sentence.endswith(
+        f"{floor}none of the 2 that did is known to meet latency_ms < 20."
     )
 
 
@@ -156,18 +203,18 @@ def test_random_weights_are_a_floor_and_weights_are_none(data):
     assert "dino" in decision().tied_on_val[0] + decision().tied_on_val[1]
 
 
-def test_a_choice_that_is_no_better_than_guessing(data):
+def test_a_choice_that_is_not_shown_to_be_better_than_guessing(data):
     rng = np.random.default_rng(0)
     for encoder in ("noise", "dino"):
         probe(OUT, data, encoder, val=rng.integers(0, 2, N), test=rng.integers(0, 2, N))
     said = decision().sentence
     assert said.startswith("On photos, val prefers ")
-    assert said.endswith("corrected for having chosen among 2) is no better than always answering 'cat' (50.0 %).")
+    assert said.endswith(" among 2) is not shown to be better than always answering 'cat' (50.0 %).")
 
 
 def test_a_score_above_guessing_must_be_surely_so(data):
     add(data, "dino", val=range(80), test=range(0, 2 * 94, 2))  # 53 % right, where 50 % come by guessing
-    assert "is no better than always answering 'cat' (50.0 %)." in decision().sentence
+    assert "is not shown to be better than always answering 'cat' (50.0 %)." in decision().sentence
     add(data, "dino", val=range(80), test=range(0, 2 * 80, 2))
     assert "use dino" in decision().sentence
 
@@ -180,6 +227,31 @@ def test_an_encoder_that_test_prefers_is_named_and_not_chosen(data):
     assert one.sentence.endswith("; on test clip is 16.0 points better (p < 0.001), which val did not show.")
     assert (row(one, "dino").group, row(one, "clip").group) == (2, 1)
     assert one.rows[0].encoder == "dino"
+
+
+def test_every_encoder_that_test_prefers_is_named(data):
+    add(data, "dino", val=range(5), test=range(60))
+    for encoder, wrong in (("clip", 12), ("mae", 8), ("resnet", 10)):
+        add(data, encoder, val=range(9), test=range(wrong))
+    assert decision().sentence.endswith(
+        "; on test mae, resnet and clip are better, mae by 26.0 points (p < 0.001), which val did not show."
+    )
+
+
+def test_encoders_without_a_result_are_named_and_not_spoken_for(data):
+    for place, encoder in enumerate(("dino", "clip", "mae")):
+        add(data, encoder, "linear", val=range(5 + place), test=range(10))
+    for place, encoder in enumerate(("dino", "clip", "mae", "siglip", "resnet")):
+        add(data, encoder, "knn", val=range(20 + place), test=range(20 + place))
+    one = decision()
+    assert one.recommendation.task == "linear"
+    assert one.sentence.endswith(
+        "; among encoders with the linear probe, it cannot be told apart from clip and mae on test."
+    )
+    assert "linear: resnet, siglip have no result" in one.notes
+    assert not any(note.startswith("knn: ") for note in one.notes)
+    add(data, "resnet", "linear", val=range(30), test=range(11))
+    assert "linear: siglip has no result" in decision().notes
 
 
 def test_many_tied_encoders_are_counted(data):
@@ -248,7 +320,7 @@ def test_the_sentence_compares_within_the_task_that_is_recommended(data):
     add(data, "clip", "knn", val=range(40), test=range(40))
     add(data, "dino", "linear", val=range(60), test=range(60))
     add(data, "clip", "linear", val=range(9), test=range(9))
-    assert decision().sentence.endswith("; it is 17.5 points better than clip (p < 0.001).")
+    assert decision().sentence.endswith("; among encoders with k-NN, it is 17.5 points better than clip (p < 0.001).")
 
 
 def test_resamples_of_val_have_nothing_to_do_with_those_of_test(data, monkeypatch):
@@ -331,7 +403,7 @@ def test_guessing_by_balanced_accuracy_is_one_class_of_those_in_test():
     labels = {split: np.array([0] * 50 + [1] * 8) for split in ("train", "val", "test")}
     data = dataset(OUT, **labels)
     probe(OUT, data, "noise", val=np.zeros(58, int), test=np.zeros(58, int))
-    assert decision().sentence.endswith("is no better than always answering 'cat' (50.0 %).")
+    assert decision().sentence.endswith("is not shown to be better than always answering 'cat' (50.0 %).")
 
 
 def test_a_metric_can_be_asked_for(data):
@@ -350,6 +422,42 @@ def test_a_metric_that_is_unknown_or_has_no_outcomes_is_refused(data):
     cost(OUT, data, "dino", 5)
     with refuses("nothing is stored of single images that gives parameters", "accuracy, balanced_accuracy, macro_f1"):
         ec.compare(OUT, "parameters")
+
+
+def test_a_metric_that_is_no_merit_is_refused(data):
+    losses(data, metric="confidence", dino=0.1, clip=0.3)
+    add(data, "dino", val=range(5), test=range(8))
+    with refuses("confidence is no merit in itself", "by: accuracy, balanced_accuracy, macro_f1."):
+        ec.compare(OUT, "confidence")
+
+
+def test_a_task_of_another_metric_takes_no_part_in_the_choice_and_that_is_said(data):
+    losses(data, dino=0.1, clip=0.3)
+    for task in ("knn", "linear"):
+        add(data, "dino", task, val=range(5), test=range(8))
+    one = decision()
+    assert one.recommendation.among == 2
+    said = "calibration takes no part in the choice, because its metric is brier and the choice is by accuracy"
+    assert said in one.notes
+    assert said in decision(where="accuracy > 1").notes
+
+
+def test_rare_classes_make_balanced_accuracy_rough_and_accuracy_not():
+    labels = {
+        "train": np.array([0] * 50 + [1] * 9 + [2] * 9),
+        "val": np.array([0] * 50 + [1] * 9 + [2] * 9),
+        "test": np.array([0] * 50 + [1] * 4 + [2] * 5),
+    }
+    data = dataset(OUT, classes=("cat", "owl", "newt", "auk"), **labels)
+    for encoder, wrong in (("dino", 2), ("clip", 9)):
+        guesses = {split: correct(labels[split], range(wrong), 3) for split in ("val", "test")}
+        probe(OUT, data, encoder, **guesses)
+    said = (
+        "1 of 3 classes has fewer than 5 test images, and {} counts all classes alike, so intervals and tests are rough"
+    )
+    assert said.format("balanced accuracy") in decision().notes
+    assert said.format("macro-F1") in decision(metric="macro_f1").notes
+    assert not any("rough" in note for note in decision(metric="accuracy").notes)
 
 
 def test_a_task_that_cannot_be_compared_is_named_and_the_others_are(data):
@@ -371,17 +479,22 @@ def test_a_task_that_cannot_be_compared_is_named_and_the_others_are(data):
     assert "bare: not compared, because macro_f1 is not among its measures" in decision(metric="macro_f1").notes
 
 
-def test_lower_is_better_where_the_metric_says_so(data):
+def losses(data, metric="brier", **levels):
+    """Write a record of something that is measured for each image, given twice its mean for each encoder."""
     rng = np.random.default_rng(0)
-    headline = {"metric": "brier", "facets": {"split": "test"}, "direction": "lower"}
-    for encoder, level in (("dino", 0.1), ("clip", 0.3)):
+    headline = {"metric": metric, "facets": {"split": "test"}, "direction": "lower"}
+    for encoder, level in levels.items():
         measures = []
         for split in ("val", "test"):
             outcomes = level * rng.random(N)
             measures.append(
-                Measure(metric="brier", value=float(outcomes.mean()), n=N, facets={"split": split}, outcomes=outcomes)
+                Measure(metric=metric, value=float(outcomes.mean()), n=N, facets={"split": split}, outcomes=outcomes)
             )
         put(OUT, data, encoder, "calibration", measures, headline=headline)
+
+
+def test_lower_is_better_where_the_metric_says_so(data):
+    losses(data, dino=0.1, clip=0.3)
     one = decision()
     assert [r.encoder for r in one.rows] == ["dino", "clip"]
     assert [r.group for r in one.rows] == [1, 2]
@@ -424,6 +537,12 @@ def test_a_single_group_is_all_that_is_spoken_of():
     one = decision()
     assert one.pairs[0].test == "McNemar (mid-p)"
     assert "all test images are of one group, so what is said holds for that group" in one.notes
+
+
+def test_images_of_no_group_are_not_called_images_of_one_group():
+    data = dataset(OUT, groups={"test": [""] * N}, **LABELS)
+    add(data, "dino", val=range(10), test=range(20))
+    assert not any("group" in note for note in decision().notes)
 
 
 def test_images_that_one_encoder_lacks_are_dropped_from_its_pairs(data):
@@ -474,7 +593,8 @@ def test_seeds_that_not_all_encoders_have_are_left_out(data):
     assert row(one, "dino").std_seeds is None
     assert "knn: compared under seed 0; others were not run with every encoder" in one.notes
     add(data, "mae", val=range(20), test=range(30), seed=7)
-    assert "knn: not compared, because no seed was run with every encoder" in decision().notes
+    assert "knn: mae left out, because it was not run under seed 0, as 2 of 3 were" in "\n".join(decision().notes)
+    assert {r.encoder for r in decision().rows} == {"dino", "clip"}
 
 
 def test_an_image_that_one_seed_lacks_is_lacking(data):
@@ -697,6 +817,14 @@ def test_a_data_set_on_which_only_costs_were_measured_is_no_decision(data):
     assert [one.data for one in ec.compare(OUT).decisions] == ["photos"]
 
 
+def test_where_nothing_was_scored_that_is_said_and_a_report_comes_all_the_same(data):
+    cost(OUT, data, "dino", 5)
+    for asked in ({}, {"metric": "accuracy"}, {"where": "latency_ms < 5"}):
+        with refuses("nothing here was scored", "eyechart run --task knn"):
+            ec.compare(OUT, **asked)
+    assert "What is really better" not in ec.report(OUT).read_text(encoding="utf-8")
+
+
 # -- what is stored --------------------------------------------------------------------------------------------------
 
 
@@ -705,6 +833,26 @@ def test_missing_predictions_are_one_clear_line(data):
     records._arrays_path(OUT, written.id).unlink()
     with refuses("is missing or damaged", "--redo"):
         ec.compare(OUT)
+
+
+def test_a_file_of_arrays_is_read_once_and_only_what_is_needed_is_unpacked(data, monkeypatch):
+    read, unpacked = [], []
+
+    def reading(out, record):
+        read.append(record.id)
+        unpack = real(out, record)
+        return lambda name: unpacked.append((record.id, name)) or unpack(name)
+
+    real = records.arrays
+    monkeypatch.setattr(records, "arrays", reading)
+    for place, encoder in enumerate(("dino", "clip")):
+        guesses = {split: correct(LABELS[split], range(place + 5)) for split in ("val", "test")}
+        measures = [m for split, one in guesses.items() for m in predictions(data, split, one)]
+        more = [m for k in range(20) for m in predictions(data, "test", guesses["test"], k=k)]
+        put(OUT, data, encoder, "knn", [*measures, *more])
+    decision()
+    assert len(read) == 2
+    assert sorted(name for _, name in unpacked) == ["0.predicted", "0.predicted", "3.predicted", "3.predicted"]
 
 
 def test_missing_labels_are_one_clear_line(data):

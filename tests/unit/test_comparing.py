@@ -66,12 +66,32 @@ def test_picks_agreement_and_notes_are_lines(decision):
 def test_a_report_shows_groups_and_the_sentence(decision):
     shown = sheet(decision)
     assert shown.about == decision.sentence
+    assert shown.notes == decision.notes
     assert shown.rows == (
         ("knn", "1", "dino and clip"),
         ("knn", "2", "tiny [old]"),
         ("linear", "1", "dino and clip"),
         ("linear", "2", "tiny [old]"),
     )
+
+
+def test_two_that_are_equal_differ_by_no_negative_zero(tmp_path):
+    data = dataset(tmp_path / "run", **LABELS)
+    for encoder in ("dino", "clip"):
+        probe(tmp_path / "run", data, encoder, **{split: correct(LABELS[split], range(9)) for split in ("val", "test")})
+    (one,) = ec.compare(tmp_path / "run").decisions
+    assert list(table(one, "knn"))[1]["from the first"] == "+0.0  [+0.0, +0.0]"
+
+
+def test_the_page_holds_the_notes_each_as_text(tmp_path):
+    data = dataset(tmp_path / "run", **LABELS)
+    for encoder, task in (("dino", "knn"), ("dino", "linear"), ("<i>", "knn")):
+        guesses = {split: correct(LABELS[split], range(9)) for split in ("val", "test")}
+        probe(tmp_path / "run", data, encoder, task, **guesses)
+    page = ec.report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "<li>linear: &lt;i&gt; has no result</li>" in page
+    for note in ec.compare(tmp_path / "run").decisions[0].notes:
+        assert f"<li>{html.escape(note)}</li>" in page
 
 
 def test_the_page_of_a_run_says_what_is_really_better(tmp_path):

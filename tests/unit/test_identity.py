@@ -261,6 +261,13 @@ def test_an_encoder_object_is_its_key(forwards):
     assert sum(forwards) == 36
 
 
+def test_a_limited_run_embeds_no_more_images_than_it_has(tmp_path, forwards):
+    for split, n in (("train", 30), ("test", 9)):
+        photos(tmp_path / "stated" / split, n=n, first_seed=100 * n)
+    ec.run(encoder=["pixels(size=4)"], data=[str(tmp_path / "stated")], task=["knn(k=1)"], limit=8, out="limited")
+    assert sum(forwards) == 3 * 8  # not the whole of train, of which val was drawn
+
+
 def test_a_limited_run_is_another_record(root):
     assert record_of(limit=6).id != record_of().id
     assert record_of(limit=1000).id == record_of().id

@@ -105,6 +105,25 @@ def test_outcomes_that_are_no_whole_numbers_are_kept_as_they_are():
         assert stored["0.outcomes"].tolist() == [0.25, 0.75]
 
 
+def test_of_many_arrays_one_is_unpacked_and_damage_to_it_is_one_line(monkeypatch):
+    records.save(OUT, record(*(measure(0.5, predicted=np.full(500, k), facets={"k": k}) for k in range(9))))
+    (again,) = records.read_all(OUT)
+    (path,) = (OUT / "arrays").iterdir()
+    unpacked, real = [], np.lib.format.read_array
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *given, **more: unpacked.append(1) or real(*given, **more))
+    assert records.predictions(OUT, again, 5).tolist() == [5] * 500
+    assert len(unpacked) == 1
+    content = bytearray(path.read_bytes())
+    content[content.index(b"6.predicted") - 50] ^= 255  # in what comes before it
+    path.write_bytes(content)
+    assert records.predictions(OUT, again, 4).tolist() == [4] * 500
+    with refuses(path.name, "missing or damaged", "--redo"):
+        records.predictions(OUT, again, 5)
+    np.savez_compressed(path, other=np.zeros(3))
+    with refuses(path.name, "missing or damaged", "--redo"):
+        records.predictions(OUT, again, 5)
+
+
 def test_missing_or_damaged_arrays_are_one_line():
     records.save(OUT, record(measure(0.5, predicted=np.array([1, 2]))))
     (again,) = records.read_all(OUT)

@@ -354,6 +354,21 @@ def test_images_left_out_are_listed_with_their_reason(tmp_path):
     assert "cat/003.png" in page.text
 
 
+def test_over_folds_an_image_that_was_left_out_is_named_once(tmp_path):
+    root = photos(tmp_path / "photos", n=12)
+    for name in ("cat/003.png", "dog/005.png"):
+        (root / name).write_bytes(b"no image")
+    data = f"folder:{root}(folds=3)"
+    ec.run(encoder=["pixels", "noise"], data=[data], task=["knn(k=(1,))"], out=tmp_path / "out")
+    found = gather([tmp_path / "out"])
+    assert (found.boards[0].unread, found.boards[0].splits, found.boards[0].folds) == ({"test": 2}, {"test": 24}, 3)
+    assert [row[0] for row in found.remarks[0].rows] == ["cat/003.png", "dog/005.png"]
+    text = page_of(tmp_path / "out", folder=tmp_path).text
+    assert text.count("could not be read and are left out") == 1
+    assert "2 images could not be read: neither trained on nor tested" in text
+    assert "2 classes; test 24 images, tested in 3 folds" in text
+
+
 def test_a_long_list_of_images_is_cut_and_that_is_said(copy):
     record = of(copy, "noise", "linear")
     lost = {f"{number}.jpg": "truncated" for number in range(60)}

@@ -66,5 +66,10 @@ def test_a_misspelt_study_is_answered_with_the_nearest_and_all_there_are():
 
 
 def test_a_study_file_that_is_not_there_is_named():
-    with refuses("no study is called 'gone.toml'"):
+    with refuses("there is no file gone.toml"):
         read_study("gone.toml")
+
+
+def test_a_folder_for_a_study_is_answered_with_the_flag_for_images(tmp_path):
+    with refuses(f"no study is called '{tmp_path}'", f"write --data {tmp_path}"):
+        read_study(str(tmp_path))

@@ -18,10 +18,12 @@ def written(text):
         ("latency_ms<20", ["latency_ms < 20"]),
         ("20 > latency_ms", ["latency_ms < 20"]),
         ("20 <= latency_ms", ["latency_ms >= 20"]),
-        ("  parameters <= 1e8 and accuracy > .9 ", ["parameters <= 1e+08", "accuracy > 0.9"]),
+        ("  parameters <= 1e8 and accuracy > .9 ", ["parameters <= 1e8", "accuracy > .9"]),
         ("0.5 < accuracy <= 0.9", ["accuracy > 0.5", "accuracy <= 0.9"]),
         ("(latency_ms < 20) and (accuracy >= 0.5 and parameters == 5)", None),
         ("accuracy > -0.5", ["accuracy > -0.5"]),
+        ("parameters<86567656 and latency_ms<20.1234567", ["parameters < 86567656", "latency_ms < 20.1234567"]),
+        ("1_000 < parameters and (accuracy > (-\n0.50))", ["parameters > 1_000", "accuracy > - 0.50"]),
         ("parameters != 0", ["parameters != 0"]),
         ("parameters == 3", ["parameters == 3"]),
     ],
@@ -72,6 +74,7 @@ def test_what_it_means(sign, below, equal, above):
         "x" * 100_000 + "<" * 3,
         "(" * 5000,
         "latency_ms < 20\0",
+        "latency_ms < 1" + 400 * "0",
     ],
 )
 def test_what_it_does_not_read(text):
@@ -87,3 +90,8 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         parse("accuracy > 0.5 and latency < 20", NAMES)
     with refuses("nothing is called 'zzz'"):
         parse("zzz < 20", NAMES)
+
+
+def test_a_percentage_for_a_fraction_is_refused():
+    with refuses("accuracy is a fraction between 0 and 1", "got 50"):
+        parse("accuracy > 50", ["accuracy"])

@@ -104,6 +104,8 @@ def cache_verify(cache_dir: Cache = None, as_json: Json = False) -> None:
         checked = list(cache.verify())
     damaged = [kept for kept, intact in checked if not intact]
     _print_kept(damaged, as_json)
+    for kept in damaged:
+        typer.echo(f"damaged: delete {kept.folder}; the next run embeds its images again", err=True)
     typer.echo(f"{len(checked) - len(damaged)} of {len(checked)} intact", err=True)
     raise typer.Exit(1 if damaged else 0)
 

@@ -66,6 +66,7 @@ class Choice:
     picks: tuple[Pick, ...] = ()
     tied_on_val: tuple[tuple[str, str], ...] = ()  # encoder, task
     allowed: frozenset[str] = frozenset()  # encoders that meet the conditions
+    excluded: frozenset[str] = frozenset()  # and those that are not known to
     notes: tuple[str, ...] = ()
 
 
@@ -101,18 +102,25 @@ def choose(
     if not usable:
         return Choice(notes=("nothing is recommended, because no task scores single images on both val and test",))
     metric = Counter(task.metric for task in usable).most_common(1)[0][0]
+    apart = [
+        f"{task.name} takes no part in the choice, because its metric is {task.metric} and the choice is by {metric}"
+        for task in usable
+        if task.metric != metric
+    ]
     found = [
         Candidate(task=task, place=place, row=row, draws=draws[task.name][:, place])
         for task in usable
         if task.metric == metric
         for place, row in enumerate(rows[task.name])
     ]
-    left, notes = _meeting(found, costs, conditions)
+    left, more = _meeting(found, costs, conditions)
+    notes = [*apart, *more]
     if not left:
         return Choice(notes=(*notes, f"no encoder meets {' and '.join(map(str, conditions))}"))
     sign = 1.0 if left[0].task.higher else -1.0
     ordered = sorted(left, key=lambda one: (-sign * (one.row.val or 0.0), places[one.row.encoder]))
-    return _chosen(ordered, sign, costs, notes)
+    made = _chosen(ordered, sign, costs, notes)
+    return dataclasses.replace(made, excluded=frozenset(one.row.encoder for one in found) - made.allowed)
 
 
 def _meeting(

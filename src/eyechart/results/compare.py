@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyechart.errors import EyechartError
+from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.results.costs import COSTS, costs
 from eyechart.results.decision import Decision, Inquiry, decide
 from eyechart.results.leaderboard import labels, leaderboards, told_apart
-from eyechart.results.records import read_outs
+from eyechart.results.records import as_folders, read_places
 from eyechart.results.stored import Source
 from eyechart.results.where import parse
 from eyechart.types import Record
 
 if TYPE_CHECKING:
     import pandas
+
+_NO_MERIT = {"confidence"}  # more of it is not better, so it can choose nothing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -77,29 +80,45 @@ def compare(
             Metrics of quality are those on val.
 
     Raises:
-        EyechartError: a folder holds no records, a file in it is damaged, or `metric` or `where` cannot be used.
+        EyechartError: a folder holds no records, or only what encoders cost; a file in it is damaged; or `metric` or
+            `where` cannot be used.
     """
-    folders = [Path(outs)] if isinstance(outs, str | Path) else [Path(out) for out in outs]
+    folders = as_folders(outs)
     if not folders:
         raise EyechartError("a comparison needs at least one run folder; `eyechart run` makes one.")
-    found: dict[str, Record] = {}
-    held: dict[str, Path] = {}
-    for folder in folders:
-        for record in read_outs([folder]):
-            found[record.id], held[record.id] = record, folder
-    return comparison(list(found.values()), held, metric, where=where)
+    return comparison(*read_places(folders), metric, where=where)
 
 
 def comparison(
     found: Sequence[Record], folders: Mapping[str, Path], metric: str | None = None, *, where: str | None = None
 ) -> Comparison:
     """Compare records whose arrays are in these folders, by the record's id."""
+    made = decisions(found, folders, metric, where=where)
+    if not made:
+        raise EyechartError(
+            "nothing here was scored, so there is nothing to compare: add a task that classifies to the run, as in "
+            "`eyechart run --task knn --task linear`."
+        )
+    if metric is not None and not any(decision.rows for decision in made):
+        raise EyechartError(_incomparable(metric, _comparable(found)))
+    return Comparison(decisions=made)
+
+
+def decisions(
+    found: Sequence[Record], folders: Mapping[str, Path], metric: str | None = None, *, where: str | None = None
+) -> tuple[Decision, ...]:
+    """Give a decision for each data set on which more was measured than costs."""
     if metric is not None and metric not in metrics():
         raise EyechartError(_unknown(metric, _comparable(found)))
+    if metric in _NO_MERIT:
+        raise EyechartError(
+            f"{metric} is no merit in itself, so encoders cannot be compared by it. What is stored here can be "
+            f"compared by: {_listed(_comparable(found))}."
+        )
     conditions = parse(where, {*metrics(), *COSTS}) if where is not None else ()
     known, notes = costs(found)
     shown, _ = told_apart(found)
-    names, decisions = labels(shown), []
+    names, made = labels(shown), []
     for board in leaderboards(shown):
         source = Source(records=[record for record in shown if record.data == board.data], names=names, folders=folders)
         asked = Inquiry(
@@ -111,22 +130,23 @@ def comparison(
         )
         decision = decide(board.data, source, asked)
         if decision is not None:
-            decisions.append(decision)
-    if metric is not None and not any(decision.rows for decision in decisions):
-        raise EyechartError(_incomparable(metric, _comparable(found)))
-    return Comparison(decisions=tuple(decisions))
+            made.append(decision)
+    return tuple(made)
 
 
 def _comparable(found: Sequence[Record]) -> list[str]:
     """Give the metrics of which something is stored for single images."""
     stored: set[str] = set()
     for record in found:
+        alike: dict[frozenset, set[str]] = {}
+        for measure in record.measures:
+            alike.setdefault(frozenset(measure.facets.items()), set()).add(measure.metric)
         for name in record.arrays:
             number, _, what = name.partition(".")
             measure = record.measures[int(number)]
-            same = {other.metric for other in record.measures if dict(other.facets) == dict(measure.facets)}
-            stored |= same & {"accuracy", "balanced_accuracy", "macro_f1"} if what == "predicted" else {measure.metric}
-    return sorted(stored)
+            same = alike[frozenset(measure.facets.items())]
+            stored |= same & {"accuracy", *OF_COUNTS} if what == "predicted" else {measure.metric}
+    return sorted(stored - _NO_MERIT)
 
 
 def _unknown(metric: str, comparable: Collection[str]) -> str:

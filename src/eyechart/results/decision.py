@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64
 
+from eyechart.errors import EyechartError
 from eyechart.images.folds import numbers
+from eyechart.metrics.classification import OF_COUNTS
 from eyechart.results.answers import Task, read_task
 from eyechart.results.choice import TEST, Choice, Pick, Recommendation, choose
 from eyechart.results.costs import COSTS
 from eyechart.results.differences import Wide, differences, widened
 from eyechart.results.families import Agreement, Pair, Row, agreements, pairs, rows
 from eyechart.results.paired import resampled
-from eyechart.results.sentence import sentence
+from eyechart.results.sentence import sentence, words
 from eyechart.results.stored import Source, measured
 from eyechart.results.where import Condition
+from eyechart.specs import parse
 
 UNBALANCED = 5  # times the smallest class: from there on, balanced accuracy
 _FEW_GROUPS = 10
-_FLOORS = ("pixels", "noise", "hog", "hsv_histogram")
-_RANDOM = "pretrained=False"
+_FEW_IMAGES = 5  # of a class: a resample of fewer often holds none, and without it there is one class less
+_FLOORS = {"pixels", "noise", "hog", "hsv_histogram"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,7 @@ def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
             notes.append(f"{name}: not compared, because it states no headline")
             continue
         task, more = read_task(source, name, metric, asked.places)
-        notes += more
+        notes += [*_without(source, name), *more]
         if task is not None:
             tasks.append(task)
     if asked.metric is None and any(task.metric == "balanced_accuracy" for task in tasks) and unbalanced:
@@ -75,6 +78,14 @@ def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
         ratio = f"the largest class has {sizes.max():,} images{where}, the smallest {sizes.min():,}"
         notes.append(f"compared by balanced accuracy, because {ratio}")
     return _decision(data, source, asked, tasks, notes)
+
+
+def _without(source: Source, task: str) -> list[str]:
+    """Say which encoders have no result in a task: their cells failed, or were never asked for."""
+    everyone = dict.fromkeys(source.names[record.id] for record in source.records)
+    there = {source.names[record.id] for record in source.records if record.task == task}
+    lacking = [name for name in everyone if name not in there]
+    return [f"{task}: {', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no result"] if lacking else []
 
 
 def _class_sizes(source: Source) -> np.ndarray:
@@ -140,8 +151,15 @@ def _remarks(source: Source, task: Task) -> list[str]:
         said.append(
             f"{task.split} images hang together in {sample} groups, which are resampled and tested whole{rough}"
         )
-    elif groups is not None and len(np.unique(groups)) == 1:
+    elif groups is not None and len(np.unique(groups)) == 1 and groups[0] != "":
         said.append(f"all {task.split} images are of one group, so what is said holds for that group")
+    sizes = np.bincount(source.images(task.split).labels)
+    few = int(((sizes > 0) & (sizes < _FEW_IMAGES)).sum())
+    if few and task.metric in OF_COUNTS:
+        said.append(
+            f"{few} of {(sizes > 0).sum()} classes {'has' if few == 1 else 'have'} fewer than {_FEW_IMAGES} "
+            f"{task.split} images, and {words(task.metric)} counts all classes alike, so intervals and tests are rough"
+        )
     for column, count in zip(task.columns, (~task.test.present).sum(axis=0), strict=True):
         if count:
             said.append(
@@ -157,25 +175,37 @@ def _said(data: str, source: Source, asked: Inquiry, choice: Choice, made: Mappi
     where = " and ".join(map(str, asked.conditions))
     if choice.recommendation is None:
         return f"On {data}, {choice.notes[-1]}."
-    names = {source.names[record.id]: record for record in source.records}
+    bound = {source.names[record.id]: record.bound["encoder"] for record in source.records}
+    learned = {name for name, spec in bound.items() if not is_floor(spec)}
     return sentence(
         data,
         choice.recommendation,
         made[choice.recommendation.task],
-        others=choice.allowed - {choice.recommendation.encoder},
-        learned={name for name in choice.allowed if not is_floor(names[name].bound["encoder"])},
+        others=bound.keys() - choice.excluded - {choice.recommendation.encoder},
+        learned=learned & choice.allowed,
+        excluded=learned & choice.excluded,
         guess=_guess(source, choice.recommendation.metric),
         where=where,
     )
 
 
 def is_floor(bound: str) -> bool:
-    """Say whether an encoder's spec, in full, is one that learned nothing from images.
+    """Say whether an encoder's spec, in full, is one that learned nothing from images: of several parts, none did.
 
-    >>> is_floor("hog(size=32, version=1)"), is_floor("timm:resnet50(pretrained=True)")
-    (True, False)
+    >>> is_floor("hog(size=32, version=1)"), is_floor("timm:resnet50(weights=None, pretrained=False)")
+    (True, True)
+    >>> is_floor('concat(parts=("hog()", "timm:resnet50(weights=None, pretrained=True)"))')
+    False
     """
-    return bound.partition("(")[0] in _FLOORS or _RANDOM in bound
+    try:
+        spec = parse(bound)
+    except EyechartError:  # of an encoder that is an object it is the key, which may be any text
+        return False
+    parts = spec.options.get("parts")
+    if isinstance(parts, tuple) and parts:
+        return all(is_floor(str(part)) for part in parts)
+    random = spec.options.get("pretrained") is False and spec.options.get("weights") is None
+    return random or spec.name in _FLOORS
 
 
 def _guess(source: Source, metric: str) -> tuple[str, float] | None:

@@ -1,10 +1,11 @@
 """Records on disk: one JSON file each, arrays beside it in the smallest integer type. A present file is done."""
 
+import contextlib
 import dataclasses
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,11 @@ def newest_run(parent: Path) -> Path:
     return runs[-1].parent
 
 
+def as_folders(outs: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Give one or more run folders as a list of paths."""
+    return [Path(outs)] if isinstance(outs, str | Path) else [Path(out) for out in outs]
+
+
 def read_outs(outs: Sequence[Path]) -> list[Record]:
     """Read the records of several runs as one.
 
@@ -168,6 +174,16 @@ def read_outs(outs: Sequence[Path]) -> list[Record]:
     return list(found.values())
 
 
+def read_places(outs: Sequence[Path]) -> tuple[list[Record], dict[str, Path]]:
+    """Read the records of several runs as one, and give the folder of each by its id."""
+    found: dict[str, Record] = {}
+    folders: dict[str, Path] = {}
+    for out in outs:
+        for record in read_outs([out]):
+            found[record.id], folders[record.id] = record, out
+    return list(found.values()), folders
+
+
 def _paths(out: Path) -> Iterator[Path]:
     yield from sorted((out / "results").glob("*/*/[!.]*.json"))
 
@@ -179,7 +195,7 @@ def predictions(out: Path, record: Record, measure: int) -> np.ndarray | None:
         EyechartError: the file that holds them is missing or damaged.
     """
     name = f"{measure}.predicted"
-    return _unpacked(_arrays_path(out, record.id))[name] if name in record.arrays else None
+    return arrays(out, record)(name) if name in record.arrays else None
 
 
 def outcomes(out: Path, record: Record, measure: int) -> np.ndarray | None:
@@ -191,19 +207,44 @@ def outcomes(out: Path, record: Record, measure: int) -> np.ndarray | None:
         EyechartError: the file that holds them is missing or damaged.
     """
     name = f"{measure}.outcomes"
-    return _unpacked(_arrays_path(out, record.id))[name] if name in record.arrays else None
+    return arrays(out, record)(name) if name in record.arrays else None
+
+
+def arrays(out: Path, record: Record) -> Callable[[str], np.ndarray]:
+    """Read the file of a record's arrays, and give a function that unpacks the one of a name.
+
+    Under folds a record has thousands of them, of which whoever asks needs a few.
+
+    Raises:
+        EyechartError: the file is missing or damaged; some damage shows only when an array is unpacked.
+    """
+    path = _arrays_path(out, record.id)
+    with _readable(path):
+        stored = _opened(path)
+
+    def unpacked(name: str) -> np.ndarray:
+        with _readable(path):
+            return stored[name]
+
+    return unpacked
 
 
 def split_data(out: Path, record: Record, split: str) -> dict[str, np.ndarray]:
     """Give ids, labels, classes and groups of a split, without the images that could not be read."""
-    stored = _unpacked(_split_path(out, record.keys["data"][split]))
-    kept = ~np.isin(stored["ids"], list(record.left_out.get(split, {})))
+    path = _split_path(out, record.keys["data"][split])
+    with _readable(path):
+        stored = dict(_opened(path))
+        kept = ~np.isin(stored["ids"], list(record.left_out.get(split, {})))
     return {name: values if name == "classes" else values[kept] for name, values in stored.items()}
 
 
-def _unpacked(path: Path) -> dict[str, np.ndarray]:
+def _opened(path: Path) -> "np.lib.npyio.NpzFile":
+    return np.lib.npyio.NpzFile(io.BytesIO(path.read_bytes()), allow_pickle=False)  # from memory: no file stays open
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return dict(stored)
+        yield
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise EyechartError(f"{path} is missing or damaged. Run again with --redo, which writes it anew.") from error

@@ -1,6 +1,6 @@
 """A comparison in one plain sentence. Every claim in it is read off a test, an interval or a count."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from eyechart.metrics.names import metrics
 from eyechart.results.choice import Recommendation
@@ -18,6 +18,7 @@ def sentence(
     *,
     others: Collection[str],
     learned: Collection[str],
+    excluded: Collection[str] = (),
     guess: tuple[str, float] | None = None,
     where: str = "",
 ) -> str:
@@ -27,8 +28,9 @@ def sentence(
         data: what the data set is called.
         recommended: the choice.
         pairs: the pairs of its task.
-        others: the other encoders there were to choose from.
-        learned: those of all of them that learned from images; the rest are floors.
+        others: the other encoders, without those that the conditions exclude.
+        learned: those there were to choose from that learned from images; the rest are floors.
+        excluded: encoders that learned from images and are not known to meet the conditions.
         guess: what an answer without looking is called, and its score on test.
         where: the conditions on the candidates.
     """
@@ -41,11 +43,14 @@ def sentence(
     kind = "cross-validated" if one.folds else "test"
     if guess is not None and one.low <= guess[1]:
         start = f"On {data}{among}, val prefers {named}, but its {kind} {scored}"
-        return f"{start} is no better than {guess[0]} ({number(guess[1], one.metric)})."
+        return f"{start} is not shown to be better than {guess[0]} ({number(guess[1], one.metric)})."
     start = f"On {data}{among}, use {named}: {kind} {scored}"
     relations = [pair for pair in pairs if one.encoder in {pair.first, pair.second}]
-    claims = [_relations(one.encoder, relations, others), _floor(one.encoder, others, learned)]
-    return "; ".join([start, *filter(None, claims)]) + "."
+    floor = "" if one.encoder in learned else _floor(len(learned), len(excluded), where)
+    relation = _relations(one.encoder, relations, others)
+    if relation and one.among > len(others) + 1:  # there were other probes to choose from
+        relation = f"among encoders with {probe(one.task)}, {relation}"
+    return "; ".join([start, *filter(None, [relation, floor])]) + "."
 
 
 def _relations(encoder: str, pairs: Sequence[Pair], others: Collection[str]) -> str:
@@ -57,29 +62,38 @@ def _relations(encoder: str, pairs: Sequence[Pair], others: Collection[str]) -> 
     ahead = {other: pair for other, pair in by_other.items() if pair.better == other}
     said = []
     if tied:
-        everyone = len(tied) == len(by_other) > 1
-        who = f"any of the other {len(tied)} encoders" if everyone else listed(tied)
+        everyone = len(tied) == len(others) > 1
+        who = f"any of the other {len(tied)} encoders" if everyone else listed(tied, _NAMED)
         said.append(f"cannot be told apart from {who} on test")
     if behind:
         nearest = min(behind, key=lambda other: abs(behind[other].difference))
         more = f" and at least as far ahead of {_others(len(behind) - 1)}" if len(behind) > 1 else ""
-        said.append(f"is {_gap(behind[nearest])} than {nearest} ({p_value(behind[nearest].p_holm)}){more}")
+        said.append(f"is {_gap(behind[nearest])} better than {nearest} ({p_value(behind[nearest].p_holm)}){more}")
     clause = f"it {' and '.join(said)}" if said else ""
     if ahead:
-        first = max(ahead, key=lambda other: abs(ahead[other].difference))
-        reverse = f"on test {first} is {_gap(ahead[first])} ({p_value(ahead[first].p_holm)}), which val did not show"
-        clause = f"{clause}, but {reverse}" if clause else reverse
+        clause = f"{clause}, but {_reverse(ahead)}" if clause else _reverse(ahead)
     return clause
 
 
-def _floor(encoder: str, others: Collection[str], learned: Collection[str]) -> str:
-    """Say so if what is best has learned nothing from images."""
-    if encoder in learned:
-        return ""
-    if not learned:
-        return "it is a floor that learned from no images, so put pretrained encoders beside it"
-    none = "the one that did scored no" if len(learned) == 1 else f"none of the {len(learned)} that did scored"
-    return f"it is a floor that learned from no images, and {none} higher on val"
+def _reverse(ahead: Mapping[str, Pair]) -> str:
+    """Say which encoders are better on test, the one that is furthest ahead first."""
+    ordered = sorted(ahead, key=lambda other: -abs(ahead[other].difference))
+    gap, p = _gap(ahead[ordered[0]]), p_value(ahead[ordered[0]].p_holm)
+    if len(ordered) == 1:
+        return f"on test {ordered[0]} is {gap} better ({p}), which val did not show"
+    return f"on test {listed(ordered, _NAMED)} are better, {ordered[0]} by {gap} ({p}), which val did not show"
+
+
+def _floor(learned: int, excluded: int, where: str) -> str:
+    """Say that what is best has learned nothing from images, and what became of those that have."""
+    said = "it is a floor that learned from no images"
+    if learned:
+        none = "the one that did was no" if learned == 1 else f"none of the {learned} that did was"
+        return f"{said}, and {none} better on val"
+    if excluded:
+        none = "the one that did is not" if excluded == 1 else f"none of the {excluded} that did is"
+        return f"{said}, and {none} known to meet {where}"
+    return f"{said}, so put pretrained encoders beside it"
 
 
 def _others(count: int) -> str:
@@ -91,8 +105,8 @@ def _gap(pair: Pair) -> str:
     size = abs(pair.difference)
     if _fraction(pair.metric):
         points = f"{100 * size:.1f}" if size >= 0.0005 else f"{100 * size:.2g}"
-        return f"{points} points better"
-    return f"{size:.3g} better"
+        return f"{points} points"
+    return f"{size:.3g}"
 
 
 def number(value: float, metric: str) -> str:
@@ -145,11 +159,13 @@ def p_value(p: float) -> str:
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def listed(names: Sequence[str], most: int = _NAMED) -> str:
-    """Give names as a sentence lists them: `most` of them, and how many more.
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """Give names as a sentence lists them: all, or so many at the most and how many more there are.
 
-    >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"])
+    >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"], 3)
     ('a and b', 'a, b, c and 2 others')
     """
-    shown = list(names) if len(names) <= most + 1 else [*names[:most], _others(len(names) - most)]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    shown = [*names]
+    if most is not None and len(names) > most + 1:
+        shown = [*names[:most], _others(len(names) - most)]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))

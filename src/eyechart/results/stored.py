@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from eyechart.metrics.classification import Counts, balanced_accuracy, macro_f1
+from eyechart.metrics.classification import OF_COUNTS
 from eyechart.results import records
 from eyechart.results.paired import Answers, Counted, plain_scores, units_of
 from eyechart.types import Record
 
-OF_COUNTS: dict[str, Callable[[Counts], np.ndarray]] = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
 _LOOKS_AT_GUESSES = {"macro_f1"}
 _SAME = 1e-5  # outcomes are stored as float32
 
@@ -36,6 +35,7 @@ class Source:
     names: Mapping[str, str]  # of the encoder, by the record's id
     folders: Mapping[str, Path]  # by the record's id
     opened: dict[str, Images] = dataclasses.field(default_factory=dict)
+    files: dict[str, Callable[[str], np.ndarray]] = dataclasses.field(default_factory=dict)  # by the record's id
 
     def images(self, split: str) -> Images:
         """Give all the images of a split, those that some encoder left out included.
@@ -54,6 +54,18 @@ class Source:
                 units=units_of(data.get("groups"), len(data["ids"])),
             )
         return self.opened[split]
+
+    def array(self, record: Record, name: str) -> np.ndarray | None:
+        """Give an array that is stored with a record; None where there is none of that name. Files are read once.
+
+        Raises:
+            EyechartError: the file that holds it is missing or damaged.
+        """
+        if name not in record.arrays:
+            return None
+        if record.id not in self.files:
+            self.files[record.id] = records.arrays(self.folders[record.id], record)
+        return self.files[record.id](name)
 
 
 def measured(record: Record, metric: str, split: str | None = None) -> int | None:
@@ -82,7 +94,7 @@ def answers_of(source: Source, several: Sequence[Record], numbers: Sequence[int]
         return "they are of no split of the data set"
     images, parts = source.images(split), []
     for record, number in zip(several, numbers, strict=True):
-        part = _one(source.folders[record.id], record, number, images)
+        part = _one(source, record, number, images)
         if isinstance(part, str):
             return part
         parts.append(part)
@@ -104,12 +116,12 @@ def _answers(metric: str, images: Images, outcomes: np.ndarray, predicted: np.nd
     return Answers(outcomes=outcomes, units=images.units, counted=counted)
 
 
-def _one(out: Path, record: Record, number: int, images: Images) -> tuple[np.ndarray, np.ndarray] | str:
+def _one(source: Source, record: Record, number: int, images: Images) -> tuple[np.ndarray, np.ndarray] | str:
     """Give [n, 1, 1] outcome and predicted class of every image, NaN for one that was left out. Or why not."""
     measure = record.measures[number]
     split = str(measure.facets["split"])
     given = ~np.isin(images.ids, list(record.left_out.get(split, {})))
-    predicted, outcomes = _stored(out, record, number)
+    predicted, outcomes = _stored(source, record, number)
     stored = outcomes if predicted is None else predicted
     if stored is None:
         return f"nothing is stored of single images that gives {measure.metric}"
@@ -126,19 +138,19 @@ def _one(out: Path, record: Record, number: int, images: Images) -> tuple[np.nda
     return known, classes
 
 
-def _stored(out: Path, record: Record, number: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _stored(source: Source, record: Record, number: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Give the predicted classes behind a measure, or else outcomes.
 
     Predictions may be stored with another measure of the same facets, and so may the share of draws in which an image
     was right, whose balanced mean is the mean balanced accuracy of the draws.
     """
-    metric, facets = record.measures[number].metric, dict(record.measures[number].facets)
+    metric, facets = record.measures[number].metric, record.measures[number].facets
     if metric != "accuracy" and metric not in OF_COUNTS:
-        return None, records.outcomes(out, record, number)
-    same = [place for place, other in enumerate(record.measures) if dict(other.facets) == facets]
-    found = (records.predictions(out, record, place) for place in same)
+        return None, source.array(record, f"{number}.outcomes")
+    same = [place for place, other in enumerate(record.measures) if other.facets == facets]
+    found = (source.array(record, f"{place}.predicted") for place in same)
     predicted = next((values for values in found if values is not None), None)
     if predicted is not None or metric in _LOOKS_AT_GUESSES:
         return predicted, None
     right = [place for place in same if record.measures[place].metric == "accuracy"]
-    return None, records.outcomes(out, record, right[0]) if right else None
+    return None, source.array(record, f"{right[0]}.outcomes") if right else None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyechart.results.leaderboard import labels
-from eyechart.results.records import read_outs
+from eyechart.results.records import as_folders, read_outs
 from eyechart.types import Record
 
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ def frame(records: Sequence[Record], *, aggregate: bool = False) -> "pandas.Data
     return grouped.agg(value="mean", std="std", seeds="count").reset_index()
 
 
-def table(outs: Sequence[str | Path], *, aggregate: bool = False) -> "pandas.DataFrame":
+def table(outs: str | Path | Sequence[str | Path], *, aggregate: bool = False) -> "pandas.DataFrame":
     """Read one or more runs and give their tidy rows."""
-    return frame(read_outs([Path(out) for out in outs]), aggregate=aggregate)
+    return frame(read_outs(as_folders(outs)), aggregate=aggregate)

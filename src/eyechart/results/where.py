@@ -1,12 +1,15 @@
 """Conditions on encoders, as `--where "latency_ms < 20 and parameters < 1e8"` states them. Nothing is executed."""
 
 import ast
+import contextlib
 import dataclasses
 import difflib
+import math
 import operator
 from collections.abc import Callable, Collection
 
 from eyechart.errors import EyechartError
+from eyechart.metrics.names import metrics
 
 _COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
     ast.Lt: ("<", operator.lt),
@@ -26,14 +29,15 @@ class Condition:
     name: str
     sign: str
     number: float
+    typed: str  # the number as it was written
 
     def __str__(self) -> str:
-        return f"{self.name} {self.sign} {self.number:g}"
+        return f"{self.name} {self.sign} {self.typed}"
 
     def holds(self, value: float) -> bool:
         """Say whether a value meets it.
 
-        >>> Condition(name="latency_ms", sign="<", number=20.0).holds(12.5)
+        >>> Condition(name="latency_ms", sign="<", number=20.0, typed="2e1").holds(12.5)
         True
         """
         return next(compare for sign, compare in _COMPARE.values() if sign == self.sign)(value, self.number)
@@ -42,14 +46,15 @@ class Condition:
 def parse(text: str, names: Collection[str]) -> tuple[Condition, ...]:
     """Give the conditions of a text: comparisons of a name with a number, joined by `and`.
 
-    >>> [str(one) for one in parse("latency_ms < 20 and 0.5 <= accuracy", ["latency_ms", "accuracy"])]
-    ['latency_ms < 20', 'accuracy >= 0.5']
+    >>> [str(one) for one in parse("parameters<86567656 and 0.50 <= accuracy", ["parameters", "accuracy"])]
+    ['parameters < 86567656', 'accuracy >= 0.50']
 
     Raises:
         EyechartError: it is something else, or a name is not among `names`.
     """
+    text = text.strip()
     try:
-        body = ast.parse(text.strip(), mode="eval").body
+        body = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _unreadable(text) from error
     joined = body.values if isinstance(body, ast.BoolOp) and isinstance(body.op, ast.And) else [body]
@@ -63,16 +68,30 @@ def parse(text: str, names: Collection[str]) -> tuple[Condition, ...]:
     for condition in found:
         if condition.name not in names:
             raise EyechartError(_unknown(condition.name, names))
+        _check_range(condition)
     return tuple(found)
+
+
+def _check_range(condition: Condition) -> None:
+    """Refuse a number above all values of the metric: 50 for what is shown as 50 %."""
+    known = metrics().get(condition.name, {})
+    least, most = known.get("range", (-math.inf, math.inf))
+    if condition.number > most:
+        kind = "a fraction" if known.get("unit") == "fraction" else "a number"
+        raise EyechartError(f"where: {condition.name} is {kind} between {least:g} and {most:g}; got {condition.typed}.")
 
 
 def _condition(left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str) -> Condition:
     written = _COMPARE[type(sign)][0] if type(sign) in _COMPARE else None
     if written and isinstance(left, ast.Name) and (number := _number(right)) is not None:
-        return Condition(name=left.id, sign=written, number=number)
+        return Condition(name=left.id, sign=written, number=number, typed=_typed(text, right))
     if written and isinstance(right, ast.Name) and (number := _number(left)) is not None:
-        return Condition(name=right.id, sign=_TURNED[written], number=number)
+        return Condition(name=right.id, sign=_TURNED[written], number=number, typed=_typed(text, left))
     raise _unreadable(text)
+
+
+def _typed(text: str, node: ast.expr) -> str:
+    return " ".join((ast.get_source_segment(text, node) or "").split())
 
 
 def _number(node: ast.expr) -> float | None:
@@ -80,7 +99,8 @@ def _number(node: ast.expr) -> float | None:
         below = _number(node.operand)
         return None if below is None else -below
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return float(node.value)
+        with contextlib.suppress(OverflowError):
+            return float(node.value)
     return None
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eyechart.embedding.machine import in_words
+from eyechart.images.folds import fold_of, numbers
 from eyechart.metrics.names import metrics
 from eyechart.results import records
 from eyechart.results.classes import ClassRow, Confused, Judged, class_rows, confusions, judged, matrix, ranked
 from eyechart.results.leaderboard import Leaderboard, headline
+from eyechart.show.provenance import said_of
 from eyechart.types import Facet, Measure, Record
 
 FEW = 30  # so many classes are shown one by one; of more, the extremes
@@ -88,7 +90,8 @@ class Board:
 
     data: str
     limit: int | None
-    splits: Mapping[str, int]  # images, those that could not be read included
+    splits: Mapping[str, int]  # images, those that could not be read included; without those of single folds
+    folds: int
     unread: Mapping[str, int]  # split -> images that some encoder could not be given
     classes: int
     columns: tuple[Column, ...]
@@ -100,11 +103,13 @@ def board_of(board: Leaderboard, folders: Mapping[str, Path]) -> Board:
     """Give all that is said of one data set. `folders` says where the arrays of each record are, by its id."""
     present = [record for _, cells in board.rows for record in cells if record]
     one = present[0]
-    stored = {split: records.split_data(folders[one.id], one, split) for split in one.keys["data"]}
+    folds = numbers(one.keys["data"])
+    whole = [split for split in one.keys["data"] if fold_of(split) is None]
+    stored = {split: records.split_data(folders[one.id], one, split) for split in whole}
     unread: dict[str, set[str]] = {}
     for record in present:
         for split, reasons in record.left_out.items():
-            unread.setdefault(split, set()).update(reasons)
+            unread.setdefault(said_of(split), set()).update(reasons)
     classes = len(next(iter(stored.values()))["classes"])
     columns = tuple(_column(board, position, classes) for position in range(len(board.tasks)))
     tables = (_class_table(board, position, columns[position].split, folders) for position in range(len(columns)))
@@ -112,6 +117,7 @@ def board_of(board: Leaderboard, folders: Mapping[str, Path]) -> Board:
         data=board.data,
         limit=one.bound.get("limit"),
         splits={split: len(data["ids"]) + len(one.left_out.get(split, {})) for split, data in stored.items()},
+        folds=len(folds),
         unread={split: len(ids) for split, ids in unread.items()},
         classes=classes,
         columns=columns,

@@ -64,8 +64,8 @@ def table(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
 
 def _difference(pair: "Pair") -> str:
     """Give the second's score minus the first's: how far behind it is."""
-    low, high = (_bare(-bound, pair.metric, sign="+") for bound in (pair.high, pair.low))
-    return f"{_bare(-pair.difference, pair.metric, sign='+')}  [{low}, {high}]"
+    low, high = (_bare(0 - bound, pair.metric, sign="+") for bound in (pair.high, pair.low))  # and never -0.0
+    return f"{_bare(0 - pair.difference, pair.metric, sign='+')}  [{low}, {high}]"
 
 
 def _spreads(row: "Row") -> dict[str, str]:
@@ -113,12 +113,14 @@ def _speed(costs: Mapping[str, float]) -> str:
 
 
 def sheet(decision: "Decision") -> "Sheet":
-    """Give the sentence and the tie groups as a report shows them."""
+    """Give the sentence, the tie groups and the notes as a report shows them."""
     from eyechart.show.provenance import Sheet
 
     groups: dict[tuple[str, int], list[str]] = {}
     for row in decision.rows:
         groups.setdefault((row.task, row.group), []).append(row.encoder)
-    rows = tuple((task, str(group), listed(names, len(names))) for (task, group), names in sorted(groups.items()))
+    rows = tuple((task, str(group), listed(names)) for (task, group), names in sorted(groups.items()))
     columns = ("task", "group", "encoders that cannot be told apart from the group's best on test")
-    return Sheet(title="What is really better", columns=columns, rows=rows, about=decision.sentence)
+    return Sheet(
+        title="What is really better", columns=columns, rows=rows, about=decision.sentence, notes=decision.notes
+    )

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from eyechart.results import records
-from eyechart.results.compare import comparison
+from eyechart.results.compare import decisions
 from eyechart.results.leaderboard import labels, leaderboards, told_apart
+from eyechart.results.reliability import bins
 from eyechart.show.board import Board, board_of
+from eyechart.show.calibration import reliability_sheets
 from eyechart.show.comparing import sheet
 from eyechart.show.provenance import Sheet, sheets
-from eyechart.types import Record
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Content:
     tasks: tuple[str, ...]
     boards: tuple[Board, ...]
     decisions: Mapping[str, Sheet]  # by data set: what is really better there
+    reliability: Mapping[str, tuple[Sheet, ...]]  # by data set: how often predictions of a confidence are right
     remarks: tuple[Sheet, ...]
     settings: tuple[Sheet, ...]
 
@@ -35,12 +37,8 @@ def gather(outs: Sequence[Path]) -> Content:
     Raises:
         EyechartError: a folder holds no records, or a file in it is damaged.
     """
-    folders: dict[str, Path] = {}
-    found: dict[str, Record] = {}
-    for out in outs:
-        for record in records.read_outs([out]):
-            folders[record.id], found[record.id] = out, record
-    shown, dropped = told_apart(list(found.values()))
+    found, folders = records.read_places(outs)
+    shown, dropped = told_apart(found)
     whens = sorted(str(record.made.get("when", "")) for record in shown)
     remarks, settings = sheets(shown, dropped, labels(shown))
     return Content(
@@ -50,11 +48,19 @@ def gather(outs: Sequence[Path]) -> Content:
         data=_distinct(record.data for record in shown),
         encoders=_distinct(labels(shown)[record.id] for record in shown),
         tasks=_distinct(record.task for record in shown),
-        decisions={one.data: sheet(one) for one in comparison(list(found.values()), folders).decisions},
+        decisions={one.data: sheet(one) for one in decisions(found, folders)},
+        reliability=_by_data(reliability_sheets(bins(shown, folders))),
         boards=tuple(board_of(board, folders) for board in leaderboards(shown)),
         remarks=remarks,
         settings=settings,
     )
+
+
+def _by_data(found: Iterable[tuple[str, Sheet]]) -> dict[str, tuple[Sheet, ...]]:
+    by_data: dict[str, tuple[Sheet, ...]] = {}
+    for data, one in found:
+        by_data[data] = (*by_data.get(data, ()), one)
+    return by_data
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

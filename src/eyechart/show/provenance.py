@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eyechart.images.folds import POOLED, fold_of
 from eyechart.types import Record
 
 LISTED = 50  # so many images that were left out are listed one by one
@@ -20,6 +21,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     code: tuple[int, ...] = ()  # columns that are specs, keys or paths
     about: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def sheets(
@@ -39,7 +41,7 @@ def _left_out(shown: Sequence[Record], names: Mapping[str, str]) -> Sheet:
     for record in shown:
         for split, reasons in record.left_out.items():
             for image, reason in reasons.items():
-                found.setdefault((record.data, split, image, reason), {})[names[record.id]] = None
+                found.setdefault((record.data, said_of(split), image, reason), {})[names[record.id]] = None
     every = len(set(names.values()))
     rows = [
         (image, data, split, reason, "all encoders" if len(encoders) == every else ", ".join(encoders))
@@ -51,6 +53,11 @@ def _left_out(shown: Sequence[Record], names: Mapping[str, str]) -> Sheet:
         about += f" The first {LISTED} of {len(rows)} entries are listed; the records hold them all."
     columns = ("image", "data set", "split", "reason", "left out for")
     return Sheet(title="Images left out", columns=columns, rows=tuple(rows[:LISTED]), code=(0,), about=about)
+
+
+def said_of(split: str) -> str:
+    """Give the split under which an image is named: of folds, the one that holds every image once."""
+    return split if fold_of(split) is None else POOLED
 
 
 def _notes(shown: Sequence[Record], names: Mapping[str, str]) -> Sheet:

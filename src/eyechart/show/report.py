@@ -9,8 +9,11 @@ from markupsafe import Markup
 
 from eyechart.errors import EyechartError
 from eyechart.files import write_bytes
+from eyechart.results.records import as_folders
+from eyechart.results.sentence import listed
 from eyechart.show.board import Column
 from eyechart.show.content import Content, gather
+from eyechart.show.terminal import short
 from eyechart.types import Facet
 
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -28,7 +31,7 @@ def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None =
     Raises:
         EyechartError: a folder holds no records, a file in it is damaged, or the report cannot be written.
     """
-    folders = [Path(outs)] if isinstance(outs, str | Path) else [Path(out) for out in outs]
+    folders = as_folders(outs)
     if not folders:
         raise EyechartError("a report needs at least one run folder; `eyechart run` makes one.")
     path = Path(file) if file is not None else folders[0]
@@ -60,7 +63,7 @@ def number(value: float, unit: str = "fraction") -> str:
 def _bare(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{100 * value:.1f}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return short(value)
 
 
 def interval(bounds: tuple[float, float], unit: str = "fraction") -> str:
@@ -95,15 +98,6 @@ def plural(count: int, one: str, several: str = "") -> str:
     ('1 class', '1,200 images')
     """
     return f"{count:,} {one if count == 1 else several or one + 's'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Give names as a sentence lists them.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def percentage(share: float) -> str:

@@ -1,43 +1,68 @@
 """Tables for a terminal. numpy is imported only for scores, so that lists come at once."""
 
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from eyechart.results.leaderboard import Leaderboard
     from eyechart.types import Measure, Record
 
+_ANY = 100_000  # columns of a terminal
+_ENCODER, _TASK = 24, 26  # characters: a name is folded where it is longer
+
 
 def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
-    """Print one table for each data set: the headline on test in percent, with its 95 % interval."""
+    """Print a table for each data set: the headline on test in percent, with its 95 % interval."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     for board in boards:
-        console.print(_board(board))
+        for part in _fitting(console, board):
+            _print(console, part)
     if boards:
-        console.print(
-            Text(
-                "On test, in percent unless a unit is given, with 95 % intervals; ordered by the mean on val.",
-                "dim",
-            )
-        )
+        said = "On test, in percent unless a unit is given, with 95 % intervals; ordered by the mean on val."
+        console.print(Text(said, "dim"))
 
 
-def _board(board: "Leaderboard") -> "Table":
+def _fitting(console: "Console", board: "Leaderboard") -> "Iterator[Table]":
+    """Give a leaderboard as the terminal has room for it: intervals below the scores, or some tasks at a time."""
+
+    def fits(table: "Table") -> bool:
+        table.columns[0].max_width = table.columns[0].min_width  # names may be folded
+        needed = console.measure(table, options=console.options.update(max_width=_ANY)).maximum
+        table.columns[0].max_width = None
+        return not console.is_terminal or needed <= console.width
+
+    every = range(len(board.tasks))
+    for stacked in (False, True):
+        if fits(whole := _board(board, every, stacked=stacked)):
+            yield whole
+            return
+    while every:
+        few = max((n for n in range(1, len(every) + 1) if fits(_board(board, every[:n], stacked=True))), default=1)
+        yield _board(board, every[:few], stacked=True)
+        every = every[few:]
+
+
+def _board(board: "Leaderboard", tasks: Sequence[int], *, stacked: bool) -> "Table":
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(board.data), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("encoder", overflow="fold")
-    for task in board.tasks:
-        table.add_column(escape(task), justify="right", no_wrap=True)
+    longest = max((len(encoder) for encoder, _ in board.rows), default=0)
+    table.add_column("encoder", overflow="fold", min_width=min(longest, _ENCODER))
+    for task in tasks:
+        title = "\n".join(textwrap.wrap(board.tasks[task], _TASK))
+        table.add_column(escape(title), justify="right", no_wrap=True)
     for encoder, records in board.rows:
-        table.add_row(escape(encoder), *(escape(_score(record)) for record in records))
+        scores = (_score(records[task]) for task in tasks)
+        table.add_row(escape(encoder), *(escape(one.replace("  [", "\n[") if stacked else one) for one in scores))
     return table
 
 
@@ -78,11 +103,17 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in columns))
-    console = Console()
+    _print(Console(), table)
+
+
+def _print(console: "Console", table: "Table") -> None:
+    """Print a table; into a pipe in whole lines, however long."""
+    from rich.console import Console
+
     if console.is_terminal:
         console.print(table)
         return
-    wide = Console(width=1000, color_system=None)  # a pipe wants whole lines
+    wide = Console(width=1000, color_system=None)
     with wide.capture() as captured:
         wide.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201
