@@ -100,16 +100,27 @@ class Embedder(TransformerMixin, BaseEstimator):
         Raises:
             EyechartError: X holds something that is no image, or an image cannot be read; the line names it.
         """
+        return self._transformed(items_of(X))
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Vectors:
+        """Fit and give the embeddings of the same images; X may be an iterator, for it is read once.
+
+        Raises:
+            EyechartError: as `fit` and `transform` do.
+        """
         items = items_of(X)
-        with self._settings():
-            if not items:
-                return np.empty((0, self._dim()), np.float32)
-            return self._rows(self.encoder, items, learn=False)
+        return self.fit(items, y, **fit_params)._transformed(items)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Give the names of the columns: embedder0, embedder1, ..."""
         self._check_fitted("n_features_out_")
         return np.array([f"embedder{i}" for i in range(self.n_features_out_)], dtype=object)
+
+    def _transformed(self, items: Sequence[Item]) -> Vectors:
+        with self._settings():
+            if not items:
+                return np.empty((0, self._dim()), np.float32)
+            return self._rows(self.encoder, items, learn=False)
 
     def _settings(self) -> Any:
         given = ("device", "precision", "batch_size", "workers", "cache_dir", "plugins")

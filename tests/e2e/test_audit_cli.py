@@ -6,7 +6,7 @@ import json
 import pytest
 
 from photographs import photograph
-from samples import encoded
+from samples import encoded, refused
 
 
 @pytest.fixture
@@ -50,6 +50,41 @@ def test_from_an_audit_over_edited_fixes_to_a_run_without_the_leak(eyechart, pho
     assert code == 0, err
     code, out, _ = eyechart("audit", "--data", fixed, "--run", "out", "--encoder", "noise", "--json")
     assert [score["run"] for score in json.loads(out)["scores"]] == ["", "", "", "", "out"]
+
+
+def test_what_was_kept_by_hand_is_in_the_data_after_an_audit_of_other_splits(eyechart, tmp_path):
+    for label, name in enumerate(("cat", "dog")):
+        for number in range(5):
+            pixels = (photograph(100 * label + number, 40, 48) // 2 + 100 * label).astype("uint8")
+            for copy in ("", " again"):
+                path = tmp_path / "flat" / name / f"{number}{copy}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encoded(pixels, "PNG", compress_level=1 if copy else 9))
+    fixes, problems = tmp_path / "fixes.csv", set()
+    assert eyechart("audit", "--data", "flat", "--write", fixes)[0] == 0
+    assert fixes.read_text().count("drop,drop\n") == 10
+    fixes.write_text(fixes.read_text().replace("drop,drop\n", "drop,keep\n"))
+    for seed in (1, 2):
+        assert eyechart("audit", "--data", f"flat(seed={seed})", "--write", fixes)[0] == 0
+        told = list(csv.DictReader(fixes.read_text().splitlines()))
+        problems |= {line["problem"] for line in told}
+        assert [line["action"] for line in told if line["action"]] == ["keep"] * 10
+    assert problems >= {"leak", "duplicate"}  # what was one became the other
+    told = json.loads(eyechart("audit", "--data", 'flat(fixes="fixes.csv")', "--json")[1])
+    assert sum(split["images"] for split in told["splits"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('"train/cat/1.png,drop', 'fixes.csv, line 3: a cell begins with a quote (")'),
+        ("train/cat/0.png,drop", "fixes.csv, line 3: 'drop' contradicts line 2, which says 'keep' of train/cat/0.png"),
+        ("train/cat/9.png,drop", "fixes.csv, line 3: there is no image train/cat/9.png"),
+    ],
+)
+def test_fixes_that_cannot_be_applied_are_one_line_and_exit_code_2(eyechart, photos, tmp_path, line, words):
+    (tmp_path / "fixes.csv").write_text(f"path,action\ntrain/cat/0.png,keep\n{line}\n")
+    refused(eyechart("audit", "--data", 'photos(fixes="fixes.csv")'), words)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ def test_a_picture_agrees_with_itself_in_full():
     assert seen.contrast[0] == pytest.approx(0.8 * contrast(source)[0], rel=1e-4)
 
 
+def test_no_agreement_is_above_1():
+    source = np.concatenate([square(photograph(seed)) for seed in range(60)])
+    seen = agreement(source, source, np.repeat(SAME, 60, axis=0))
+    assert seen.detail.max() <= 1
+    assert seen.everywhere.max() <= 1
+
+
 def test_other_pictures_agree_in_nothing():
     one, other = (np.concatenate([square(photograph(seed + k)) for seed in range(20)]) for k in (0, 100))
     seen = agreement(one, other, np.repeat(SAME, 20, axis=0))

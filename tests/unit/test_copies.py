@@ -150,7 +150,7 @@ def test_what_another_version_found_is_not_used(folder, monkeypatch):
     images = opened(folder)
     find([images])
     monkeypatch.setattr(copies.duplicates, "VERSION", 99)
-    monkeypatch.setattr(copies.duplicates, "links", lambda pictures, n, advance: [])
+    monkeypatch.setattr(copies.duplicates, "links", lambda pictures, n, *, what: [])
     assert find([images]).links == ()
 
 

@@ -404,6 +404,14 @@ def test_what_an_encoder_learns_it_learns_from_the_images_it_is_fitted_on():
         ec.Embedder(centered()).fit([])
 
 
+@pytest.mark.parametrize("encoder", [PIXELS, 'concat(parts=("pixels(size=2)", "pixels(size=4)"))', centered()])
+def test_an_iterator_of_images_is_read_once(encoder):
+    pixels = pictures(5)
+    found = ec.Embedder(encoder).fit_transform(one for one in pixels)
+    assert len(found) == 5
+    assert np.array_equal(found, ec.Embedder(encoder).fit(pixels).transform(pixels))
+
+
 def test_rows_that_are_looked_up_by_ids_are_refused(tmp_path):
     ec.embed(PIXELS, "digits", limit=5, out=tmp_path / "vectors")
     with refuses("found by image ids", "computes"):
@@ -445,6 +453,9 @@ def test_columns_have_names_and_may_come_as_a_table():
     assert embedder.get_feature_names_out().tolist() == ["embedder0", "embedder1", "embedder2"]
     table = embedder.transform(pandas.Series(list(pictures(2)), index=["a", "b"]))
     assert list(table.columns) == ["embedder0", "embedder1", "embedder2"]
+    fitted = embedder.fit_transform(pandas.Series(list(pictures(2)), index=["a", "b"]))
+    assert list(fitted.index) == list(table.index)
+    assert fitted.equals(table)
     with pytest.raises(NotFittedError):
         ec.Embedder(PIXELS).get_feature_names_out()
 

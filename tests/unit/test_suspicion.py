@@ -38,6 +38,7 @@ def test_the_shares_are_those_of_the_definition(seed):
     k = min(20, int(np.median(sizes[sizes > 0])) // 2)
     assert np.allclose(view.shares, plainly(x, labels, pictures, 3, k), atol=1e-6)
     assert view.accuracy == (view.shares.argmax(axis=1) == labels).mean()
+    assert view.k == k
 
 
 def test_without_copies_no_image_is_its_own_neighbor():
@@ -92,12 +93,13 @@ def test_an_encoder_that_knows_nothing_has_no_say():
     assert look(x, even, np.arange(100), 3, distance="euclidean").weight == pytest.approx(1 - 0.34)
 
 
-def test_the_evidence_is_the_logarithm_of_a_ratio_of_lifts():
+@pytest.mark.parametrize("k", [3, 20])
+def test_the_evidence_is_the_logarithm_of_a_ratio_of_lifts(k):
     shares = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0], [0.1, 0.2, 0.7], [0.9, 0.0, 0.1]], np.float32)
     labels = np.array([0, 1, 2, 0])
-    found = doubts(shares, labels, np.ones(4, bool))
+    found = doubts(shares, labels, np.ones(4, bool), k)
     usual = shares.mean(axis=0)
-    lift = (shares + 0.025) / (usual + 0.025)
+    lift = (shares + 0.5 / k) / (usual + 0.5 / k)  # half a neighbor for whoever has none
     expected = [np.log(max(np.delete(row, label)) / row[label]) for row, label in zip(lift, labels, strict=True)]
     assert found.evidence == pytest.approx(expected, abs=1e-5)
     assert found.suggestion.tolist() == [
@@ -111,20 +113,20 @@ def test_a_class_that_is_everybodys_neighbor_says_little():
     """Two in three neighbors of all images are of class 0, so two in three of class 0 is no evidence at all."""
     shares = np.tile(np.array([[2 / 3, 1 / 3]], np.float32), (6, 1))
     shares[5] = [1 / 3, 2 / 3]
-    found = doubts(shares, np.array([0, 1, 0, 1, 0, 0]), np.ones(6, bool))
+    found = doubts(shares, np.array([0, 1, 0, 1, 0, 0]), np.ones(6, bool), 20)
     assert abs(found.evidence[1]) < 0.3
     assert found.evidence.argmax() == 5
 
 
 def test_images_no_encoder_could_see_are_not_judged():
     shares, labels = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]], np.float32), np.zeros(3, np.int64)
-    found = doubts(shares, labels, np.array([True, True, False]))
+    found = doubts(shares, labels, np.array([True, True, False]), 20)
     assert found.evidence[0] > 0 > found.evidence[1]
     assert np.isnan(found.evidence[2])
     assert found.suggestion.tolist() == [1, 1, -1]
     assert np.isnan(found.disagreeing[2])
-    assert np.isnan(doubts(shares[:, :1], labels, np.ones(3, bool)).evidence).all()
-    assert np.isnan(doubts(shares, labels, np.zeros(3, bool)).evidence).all()
+    assert np.isnan(doubts(shares[:, :1], labels, np.ones(3, bool), 20).evidence).all()
+    assert np.isnan(doubts(shares, labels, np.zeros(3, bool), 20).evidence).all()
 
 
 def test_wrong_labels_come_first():
@@ -134,7 +136,7 @@ def test_wrong_labels_come_first():
     wrong = labels.copy()
     wrong[flipped] = (labels[flipped] + rng.integers(1, 3, 30)) % 3
     view = look(x, wrong, np.arange(300), 3, distance="euclidean")
-    found = doubts(view.shares, wrong, np.ones(300, bool))
+    found = doubts(view.shares, wrong, np.ones(300, bool), view.k)
     first = np.argsort(-found.evidence)[:30]
     assert np.isin(first, flipped).sum() >= 25
     right = np.intersect1d(first, flipped)
@@ -147,7 +149,7 @@ def test_blocks_of_rows_make_no_difference(monkeypatch):
     x, labels = clouds(50, spread=2)
     shares = look(x, labels, np.arange(50), 3, distance="euclidean").shares
     seen = np.arange(50) % 7 > 0
-    whole = doubts(shares, labels, seen)
+    whole = doubts(shares, labels, seen, 8)
     monkeypatch.setattr(suspicion, "_ROWS", 4)
-    for one, other in zip(doubts(shares, labels, seen), whole, strict=True):
+    for one, other in zip(doubts(shares, labels, seen, 8), whole, strict=True):
         assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")

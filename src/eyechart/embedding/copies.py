@@ -15,7 +15,6 @@ from eyechart.files import digest, read_json, write_json
 from eyechart.images import duplicates, thumbnails
 from eyechart.images.duplicates import Link
 from eyechart.images.ties import connected
-from eyechart.progress import progress
 from eyechart.types import Images
 
 _MEMO = ("content", "sizes", "unreadable", "links")
@@ -106,8 +105,7 @@ def _searched(parts: Sequence[Images], rows: Int64[np.ndarray, " m"], what: str)
     def pictures(wanted: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m s s"]:
         return kept.pictures(rows[compared[wanted]])
 
-    with progress(f"{what or 'images'}: near-duplicates", len(compared) ** 2, "pairs") as advance:
-        links = duplicates.links(pictures, len(compared), advance)
+    links = duplicates.links(pictures, len(compared), what=what or "images")
     content = len(rows) + np.arange(len(rows))  # what cannot be read is like nothing else
     content[readable] = same
     reasons = {number: kept.reasons[int(row)] for number, row in enumerate(rows) if int(row) in kept.reasons}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,13 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eyechart import adopt, settings
+from eyechart.datasets._fixes import read as read_fixes
 from eyechart.embedding.copies import Copies, find, groups
 from eyechart.embedding.derived import embed_any
+from eyechart.embedding.devices import device
 from eyechart.embedding.loading import load_encoder
-from eyechart.errors import EyechartError, Unavailable
+from eyechart.errors import DiskFull, EyechartError, Unavailable
+from eyechart.files import check_writable
 from eyechart.hygiene import counts, fixes, leaks, suspicion
 from eyechart.hygiene.findings import Audit, Left, Place, Same, Score, Suspect
+from eyechart.images.duplicates import Link
 from eyechart.images.folds import POOLED, parts
+from eyechart.probes.knn import Work
 from eyechart.registry import Bound
 from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
 
@@ -50,30 +56,59 @@ def audit(
         flags: settings: cache_dir, data_dir, device, precision, batch_size, workers, plugins.
 
     Raises:
-        EyechartError: a spec is wrong, a split holds no image that can be read, or a run is of other images.
+        EyechartError: a spec is wrong, a split holds no image that can be read, a run is of other images, or what is
+            to be written cannot be.
     """
     with settings.using(**flags):
         named = adopt.bound("datasets", data)
-        encoders = _encoders(encoder)  # before anything is computed: a name may be misspelt
-        images = _in_order(_each_once({split: part for split, part in named.call().items() if part.edit is None}))
-        found = _audited(named, images, encoders, [Path(one).expanduser() for one in _listed(run)])
-        if write is not None:
-            found = dataclasses.replace(found, write=Path(write).expanduser())
-            fixes.write(Path(write).expanduser(), found)
+        # What can be refused is refused before anything is computed.
+        encoders, place = _encoders(encoder), None if write is None else _writable(Path(write).expanduser())
+        whole = _unedited(named)
+        runs = _stored(named, whole, [Path(one).expanduser() for one in _listed(run)])
+        found = _audited(named, whole, encoders, runs)
+        if place is not None:
+            found = dataclasses.replace(found, write=place)
+            fixes.write(place, found)
         return found
 
 
-def _each_once(data: Dataset) -> Dataset:
-    """Give folds as splits, each with the images it tests: a picture in two of them is a leak. Other data stay."""
-    folds, held = parts(data), 0
-    if not folds:
-        return data
-    found: Dataset = {}
-    for number, fold in folds.items():
-        if held < len(data[POOLED]):  # further repeats deal the same images out again
-            found[f"fold{number}"] = fold["test"]
+def _unedited(named: Bound) -> Dataset:
+    data = {split: part for split, part in named.call().items() if part.edit is None}
+    if empty := [split for split, part in data.items() if not len(part)]:
+        raise EyechartError(f"{named.label} has no image in {', '.join(empty)}; leave such a split out.")
+    if not data:
+        raise EyechartError(f"{named.label} has no split; give one or more, such as {{'train': images}}.")
+    return data
+
+
+def _writable(path: Path) -> Path:
+    """Give a place for fixes back if it can be written, and holds no other file."""
+    if path.exists():
+        read_fixes(path)
+    try:
+        check_writable(path.parent)
+    except DiskFull:
+        raise
+    except EyechartError as error:
+        reason = getattr(error.__cause__, "strerror", error)
+        raise EyechartError(f"cannot write {path}: {reason}. Name another file with --write.") from error
+    return path
+
+
+def _stored(named: Bound, data: Dataset, runs: Sequence[Path]) -> list[leaks.Stored]:
+    if runs and "test" not in data:
+        raise EyechartError(f"{named.label} has no split called test, so no run can be scored again without leaks.")
+    return leaks.stored(runs, data["test"]) if runs else []
+
+
+def _dealt_once(data: Dataset) -> dict[str, Dataset]:
+    """Give the folds of the first repeat by name; further repeats deal the same images out again."""
+    folds, held = {}, 0
+    for number, fold in parts(data).items():
+        if held < len(data[POOLED]):
+            folds[f"fold{number}"] = fold
             held += len(fold["test"])
-    return found
+    return folds
 
 
 def _in_order(data: Dataset) -> Dataset:
@@ -91,9 +126,10 @@ def _encoders(named: Any) -> list[Bound]:
     return list({one.text: one for one in bound}.values())
 
 
-def _audited(named: Bound, data: Dataset, encoders: Sequence[Bound], runs: Sequence[Path]) -> Audit:
-    if runs and "test" not in data:
-        raise EyechartError(f"{named.label} has no split called test, so no run can be scored again without leaks.")
+def _audited(named: Bound, whole: Dataset, encoders: Sequence[Bound], runs: Sequence[leaks.Stored]) -> Audit:
+    """Look at every image once: of folds, each as the split of what it tests, so a picture in two of them is a leak."""
+    folds = _dealt_once(whole)
+    data = {name: fold["test"] for name, fold in folds.items()} or _in_order(whole)
     copies = find(list(data.values()), what=named.label)
     places = [
         Place(id=name, split=split, label=part.classes[label])
@@ -101,8 +137,7 @@ def _audited(named: Bound, data: Dataset, encoders: Sequence[Bound], runs: Seque
         for name, label in zip(part.ids, part.labels, strict=True)
     ]
     same = _same(places, copies)
-    leaked = leaks.leaked(same)
-    asked = _ask(encoders, data, copies, leaked, named.label)
+    asked = _ask(encoders, data, copies, leaks.trials(data, folds, same), named.label)
     unreadable = tuple(Left(image=places[row], reason=reason) for row, reason in copies.unreadable.items())
     return Audit(
         data=named.label,
@@ -111,7 +146,7 @@ def _audited(named: Bound, data: Dataset, encoders: Sequence[Bound], runs: Seque
         suspects=_suspects(places, data, asked.doubts),
         unreadable=unreadable,
         sizes=counts.measured(places, copies.sizes),
-        scores=(*asked.scores, *(leaks.of_runs(runs, data["test"], leaked) if runs else ())),
+        scores=(*asked.scores, *leaks.of_runs(runs, leaks.leaked(same, parts(whole).values()))),
         encoders=asked.accuracy,
         skipped=asked.skipped,
         hints=tuple(_hints(named, data, same, asked)),
@@ -120,7 +155,9 @@ def _audited(named: Bound, data: Dataset, encoders: Sequence[Bound], runs: Seque
 
 def _same(places: Sequence[Place], copies: Copies) -> tuple[Same, ...]:
     """Give exact copies and near-duplicates: labels that contradict each other first, then leaks, then the rest."""
-    found = []
+    found, links = [], defaultdict[int, list[Link]](list)
+    for link in copies.links:
+        links[int(copies.picture[link.first])].append(link)
     for alike in groups(copies.picture):
         rows = alike[copies.sizes[alike, 0] > 0]  # what cannot be read is no copy of anything
         contents = copies.content[rows]
@@ -129,13 +166,13 @@ def _same(places: Sequence[Place], copies: Copies) -> tuple[Same, ...]:
             if len(equal) > 1:
                 found.append(Same(exact=True, images=tuple(places[row] for row in equal)))
         if len(np.unique(contents)) > 1:
-            links = [link for link in copies.links if copies.picture[link.first] == copies.picture[rows[0]]]
+            several = links[int(copies.picture[rows[0]])]
             found.append(
                 Same(
                     exact=False,
                     images=tuple(places[row] for row in rows),
-                    agreement=min(link.agreement for link in links),
-                    mirrored=any(link.mirrored for link in links),
+                    agreement=min(link.agreement for link in several),
+                    mirrored=any(link.mirrored for link in several),
                 )
             )
     return tuple(sorted(found, key=lambda same: (not same.conflict, not same.leak, not same.exact, -len(same.images))))
@@ -151,10 +188,10 @@ class _Asked(NamedTuple):
     knowing: bool  # whether any of them knows more of the labels than which is the most frequent
 
 
-def _ask(encoders: Sequence[Bound], data: Dataset, copies: Copies, leaked: set[str], what: str) -> _Asked:
+def _ask(encoders: Sequence[Bound], data: Dataset, copies: Copies, tried: leaks.Trials, what: str) -> _Asked:
     """Ask one encoder after the other; only one's embeddings are held at a time."""
-    labels = np.concatenate([part.labels for part in data.values()])
-    classes = len(next(iter(data.values())).classes)
+    work = Work(device=name if (name := device()).startswith("cuda") else "cpu")  # as for the probes of a run
+    labels, classes, asked = tried.labels, len(next(iter(data.values())).classes), 1
     shares, heard = np.zeros((len(labels), classes), np.float32), np.zeros(len(labels), np.float32)
     scores, accuracy, skipped = [], {}, {}
     for bound in encoders:
@@ -166,14 +203,15 @@ def _ask(encoders: Sequence[Bound], data: Dataset, copies: Copies, leaked: set[s
             skipped[bound.label] = str(error)
             continue
         x, rows = _stacked(embedded, data)
-        view = suspicion.look(x, labels[rows], copies.picture[rows], classes, distance=network.distance)
+        view = suspicion.look(x, labels[rows], copies.picture[rows], classes, distance=network.distance, work=work)
         shares[rows] += np.float32(view.weight) * view.shares
         heard[rows] += np.float32(view.weight)
-        accuracy[bound.label] = view.accuracy
-        if {"train", "test"} <= set(embedded):
-            scores.append(leaks.quick(bound.label, embedded, network.distance, leaked))
+        accuracy[bound.label], asked = view.accuracy, max(asked, view.k)
+        if tried.rows:
+            scores.append(leaks.quick(bound.label, x, rows, tried, distance=network.distance, work=work))
     shares /= np.where(heard > 0, heard, 1)[:, None]
-    return _Asked(suspicion.doubts(shares, labels, heard > 0), scores, accuracy, skipped, bool((heard > 0).any()))
+    doubts = suspicion.doubts(shares, labels, heard > 0, asked)
+    return _Asked(doubts, scores, accuracy, skipped, bool((heard > 0).any()))
 
 
 def _embedded(network: Encoder | Derived, data: Dataset, what: str) -> dict[str, Embeddings]:

@@ -141,8 +141,13 @@ class Audit:
     def __str__(self) -> str:
         from eyechart.hygiene.summary import lines
 
-        return "\n".join(lines(self))
+        return _printable("\n".join(lines(self)))
 
     def __repr__(self) -> str:
         n, leaks = sum(split.images for split in self.splits), sum(same.leak for same in self.same)
-        return f"<Audit of {self.data}: {n} images, {len(self.same)} duplicated ({leaks} across splits)>"
+        return _printable(f"<Audit of {self.data}: {n} images, {len(self.same)} duplicated ({leaks} across splits)>")
+
+
+def _printable(text: str) -> str:
+    """Spell out the bytes of names that are no UTF-8: ids, classes, folders, all that the file system gave."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from eyechart.hygiene.findings import Audit, Place, Same, Score, Share
 
 _EXAMPLES = 5
+_EVERYWHERE = "--json or --write FILE"
 
 
 def lines(found: Audit) -> Iterator[str]:
@@ -18,7 +19,8 @@ def lines(found: Audit) -> Iterator[str]:
     yield from _suspects(found)
     inside = [same for same in found.same if not same.leak]
     yield from _copies("exact duplicates within a split", [same for same in inside if same.exact])
-    yield from _copies("near-duplicates within a split", [same for same in inside if not same.exact])
+    near = [same for same in inside if not same.exact]
+    yield from _copies("near-duplicates within a split", near, "--json")  # no fix is suggested for those of one label
     yield from _section(
         f"{len(found.unreadable)} images cannot be read and are left out",
         [f"{_name(one.image)}: {one.reason}" for one in found.unreadable],
@@ -43,10 +45,11 @@ def _counts(found: Audit) -> Iterator[str]:
             yield f"  {split.name}: {min(sizes)} to {max(sizes)} images in a class{missing}{more}"
 
 
-def _copies(what: str, several: Sequence[Same]) -> Iterator[str]:
+def _copies(what: str, several: Sequence[Same], where: str = _EVERYWHERE) -> Iterator[str]:
     if several:
         images = sum(len(same.images) for same in several)
-        yield from _section(f"{what}: {len(several)} pictures, {images} images", [_same(same) for same in several])
+        title = f"{what}: {len(several)} pictures, {images} images"
+        yield from _section(title, [_same(same) for same in several], where)
 
 
 def _same(same: Same) -> str:
@@ -99,15 +102,13 @@ def _share(share: Share) -> str:
     return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}] of {share.n}"
 
 
-def _section(title: str, told: Sequence[str]) -> Iterator[str]:
+def _section(title: str, told: Sequence[str], where: str = _EVERYWHERE) -> Iterator[str]:
     if told:
         yield title
         yield from (f"  {one}" for one in told[:_EXAMPLES])
         if len(told) > _EXAMPLES:
-            yield f"  and {len(told) - _EXAMPLES} more: all of them with --json or --write FILE"
+            yield f"  and {len(told) - _EXAMPLES} more: all of them with {where}"
 
 
 def _name(place: Place) -> str:
-    """Name an image; a name that is no UTF-8 is shown with its bytes spelt out."""
-    shown = place.id.encode("utf-8", "backslashreplace").decode()
-    return f"{shown} ({place.split}, {place.label})"
+    return f"{place.id} ({place.split}, {place.label})"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from eyechart.probes.knn import neighbors
+from eyechart.probes.knn import Work, neighbors
 
 _NEIGHBORS = 20
 _ROWS = 8192  # images at a time: classes may be many
@@ -20,6 +20,7 @@ class View:
     shares: Float32[np.ndarray, "m c"]  # of each image's neighbors, in each class
     accuracy: float  # share of images whose most frequent neighbors have their label
     weight: float  # by how much that is above naming the largest class; 0 where it is not
+    k: int  # how many neighbors were asked
 
 
 class Doubts(NamedTuple):
@@ -37,6 +38,7 @@ def look(
     classes: int,
     *,
     distance: str,
+    work: Work = Work(),  # noqa: B008, it is frozen
 ) -> View:
     """Give the labels of each image's nearest neighbors, leaving out itself and its duplicates.
 
@@ -48,12 +50,13 @@ def look(
     k = max(1, min(_NEIGHBORS, int(np.median(_sizes(votes))) // 2, len(first) - 1))
     shares = np.zeros((len(x), classes), np.float32)
     if len(first) > 1:
-        index = _nearest(x, x if len(first) == len(x) else x[first], k, own, distance)
+        database = x if len(first) == len(x) else x[first]
+        index = neighbors(x, database, k, distance=distance, own=own, work=work).index
         for column in votes[index].T:
             shares[np.arange(len(x)), column] += np.float32(1 / k)
     chance = _sizes(labels).max() / len(labels)
     accuracy = float((shares.argmax(axis=1) == labels).mean())
-    return View(shares=shares, accuracy=accuracy, weight=max(0.0, accuracy - float(chance)))
+    return View(shares=shares, accuracy=accuracy, weight=max(0.0, accuracy - float(chance)), k=k)
 
 
 def _numbered(pictures: Int64[np.ndarray, " m"]) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " m"]]:
@@ -63,16 +66,6 @@ def _numbered(pictures: Int64[np.ndarray, " m"]) -> tuple[Int64[np.ndarray, " p"
     place = np.empty(len(first), np.int64)
     place[order] = np.arange(len(first))
     return first[order], place[number]
-
-
-def _nearest(
-    x: Float32[np.ndarray, "m d"],
-    database: Float32[np.ndarray, "p d"],
-    k: int,
-    own: Int64[np.ndarray, " m"],
-    distance: str,
-) -> Int64[np.ndarray, "m k"]:
-    return neighbors(x, database, k, distance=distance, own=own).index
 
 
 def _sizes(labels: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " c"]:
@@ -87,22 +80,20 @@ def _votes(own: Int64[np.ndarray, " m"], labels: Int64[np.ndarray, " m"], classe
     return label[order][np.unique(picture[order], return_index=True)[1]]
 
 
-def doubts(
-    shares: Float32[np.ndarray, "n c"], labels: Int64[np.ndarray, " n"], seen: np.ndarray, *, unseen: float = _UNSEEN
-) -> Doubts:
-    """Say of each image which other class its neighbors speak for, and how much more than for its label.
+def doubts(shares: Float32[np.ndarray, "n c"], labels: Int64[np.ndarray, " n"], seen: np.ndarray, k: int) -> Doubts:
+    """Say of each image which other class its k neighbors speak for, and how much more than for its label.
 
     A class that turns up among everybody's neighbors says little when it turns up. So what counts is the lift of a
     class, its share of this image's neighbors over its mean share of all images' neighbors, and the evidence is
     log(largest lift of another class / lift of the label): 0 where both are as much in favor, log 2 where the other is
-    twice as much.
+    twice as much. To every share half a neighbor is added, so that no lift is 0.
     """
     evidence, disagreeing = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
     suggestion = np.full(len(labels), -1)
     rows = np.flatnonzero(seen)
     if not len(rows) or shares.shape[1] < 2:
         return Doubts(evidence, suggestion, disagreeing)
-    spare = unseen / _NEIGHBORS
+    spare = _UNSEEN / k
     usual = shares[rows].mean(axis=0, dtype=np.float64)
     for start in range(0, len(rows), _ROWS):
         some = rows[start : start + _ROWS]

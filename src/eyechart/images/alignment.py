@@ -168,7 +168,8 @@ def _least(one: Float32[np.ndarray, "n c p"], other: Float32[np.ndarray, "n c p"
 
 def _correlation(one: Float32[np.ndarray, "*n p"], other: Float32[np.ndarray, "*n p"]) -> np.ndarray:
     size = np.sqrt((one * one).sum(axis=-1) * (other * other).sum(axis=-1))
-    return ((one * other).sum(axis=-1) / np.maximum(size, 1e-6)).astype(np.float32)
+    # Rounding would give a picture more than full agreement with itself.
+    return np.clip((one * other).sum(axis=-1) / np.maximum(size, 1e-6), -1, 1).astype(np.float32)
 
 
 def _averaged(
