@@ -10,8 +10,8 @@ docs/auditing.md, and fails if of photographs fewer than 90 % of a kind of copy 
 
 With --cost only unchanged images are searched, N of each folder (in seeded order; all of them where no N is given), and
 so are images that are hard on the search: 1,000 with one backdrop and detail of their own, and scikit-learn's digits.
-Prints links, pairs looked at closely, seconds of CPU, and the most memory that was in use above what the thumbnails
-take (on Linux).
+Prints links, the pairs that the first step leaves, seconds of CPU, and the most memory that was in use above what the
+thumbnails take (on Linux).
 """
 
 import argparse
@@ -161,7 +161,7 @@ def cost(name: str, x: np.ndarray) -> str:
 
 
 def costs(folders: list[Path], counts: list[int]) -> None:
-    print("| images | number | links | pairs looked at closely | seconds | memory |\n|---|---|---|---|---|---|")
+    print("| images | number | links | pairs that go on | seconds: both steps | memory |\n|---|---|---|---|---|---|")
     print(cost("one backdrop", np.stack([thumbnail(image) for image in with_one_backdrop(1000)])), flush=True)
     print(cost("scikit-learn's digits", np.stack([thumbnail(image) for image in digits()])), flush=True)
     for folder in folders:
