@@ -7,8 +7,8 @@ from typing import Any
 
 from eyechart.entries import KINDS, Entry, Kind, aliases, entries, plugin_entries
 from eyechart.errors import EyechartError
-from eyechart.signatures import conform, names_in
-from eyechart.specs import Spec, parse, written
+from eyechart.signatures import conform, is_tuple, names_in
+from eyechart.specs import Spec, literal, parse, written
 
 __all__ = ["KINDS", "Bound", "Entry", "Kind", "aliases", "bind", "entries", "plugin_entries"]
 
@@ -77,6 +77,8 @@ def bind(kind: Kind, text: str) -> Bound:
     """
     spec, alias = parse(text), ""
     if kind == "encoders" and spec.name in aliases() and spec.argument is None:
+        if spec.texts:
+            raise EyechartError(f"{spec.name} takes options only as name=value; got {literal(spec.texts[0])}.")
         base, given = parse(aliases()[spec.name]["spec"]), spec.options
         alias = written(spec.name, None, given)
         spec = Spec(base.name, base.argument, base.options | given)
@@ -86,8 +88,33 @@ def bind(kind: Kind, text: str) -> Bound:
     if spec.name not in known:
         raise EyechartError(_unknown(kind, spec))
     entry = known[spec.name]
+    spec = _placed(entry, spec)
     _check_argument(entry, spec)
     return Bound(entry, spec.argument, _bound_options(entry, spec), alias)
+
+
+def _placed(entry: Entry, spec: Spec) -> Spec:
+    """Give the quoted texts of a spec their places: the argument, then the options in order; a tuple takes the rest.
+
+    >>> bind("encoders", 'concat("pixels", "hog")').label
+    'concat(parts=("pixels", "hog"))'
+    """
+    if not spec.texts:
+        return spec
+    waiting, argument, options = list(spec.texts), spec.argument, dict(spec.options)
+    if entry.function.argument is not None:
+        argument = waiting.pop(0)
+    for option in entry.function.options:
+        if not waiting:
+            break
+        if option.name in options:
+            raise EyechartError(f"{entry.name}: {option.name} is given twice, by place and by name; leave one.")
+        many = is_tuple(option.annotation)
+        options[option.name] = tuple(waiting) if many else waiting[0]
+        waiting = [] if many else waiting[1:]
+    if waiting:
+        raise EyechartError(f"{entry.name} has no place for {literal(waiting[0])}; write options as name=value.")
+    return Spec(spec.name, argument, options)
 
 
 def _as_folder(text: str, spec: Spec) -> Spec:

@@ -115,6 +115,15 @@ def conform(option: Option, value: Any, owner: str) -> Any:
     return fitted
 
 
+def is_tuple(annotation: ast.expr | None) -> bool:
+    """Say whether an option takes any number of values: `tuple[int, ...]`."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[*_, ast.Constant(value=last)])):
+            return last is ...
+        case _:
+            return False
+
+
 _NO = object()
 _NAMED = (ast.Name, ast.Attribute)
 _SIMPLE = {

@@ -1,4 +1,4 @@
-"""Specs are text that reads like a call: `plugin[:argument][(option=literal, ...)]`. Nothing in them is executed."""
+"""Specs are text that reads like a call: `plugin[:argument][("text", option=literal, ...)]`. Nothing is executed."""
 
 import ast
 import cmath
@@ -19,46 +19,52 @@ class Spec:
     name: str
     argument: str | None
     options: dict[str, Any]
-
-    def __str__(self) -> str:
-        return written(self.name, self.argument, self.options)
+    texts: tuple[str, ...] = ()  # quoted texts before the options: `reduce("hog", pca=128)`
 
 
 def parse(text: str) -> Spec:
     """Take a spec apart.
 
     The options are the last balanced parenthesis group that reads as a call with keywords, so `folder:/photos (2024)`
-    is a path. An argument that would be misread can be quoted.
+    is a path. An argument that would be misread can be quoted. Right after a name, quoted texts may come first.
 
-    >>> parse('knn(k=(1, 5))')
-    Spec(name='knn', argument=None, options={'k': (1, 5)})
+    >>> parse('knn(k=(1, 5))').options
+    {'k': (1, 5)}
     >>> parse('folder:/photos (2024)').argument
     '/photos (2024)'
+    >>> parse('reduce("hog(cells=8)", pca=64)').texts
+    ('hog(cells=8)',)
     """
-    head, options = _options(text.strip())
+    head, call = _taken_apart(text.strip())
+    options = {} if call is None else _literals(call, text)
+    texts = () if call is None else tuple(str(ast.literal_eval(value)) for value in call.args)
     name, colon, argument = head.partition(":")
     if not colon:
-        return Spec(head.strip(), None, options)
+        return Spec(head.strip(), None, options, texts)
     return Spec(name.strip(), _unquoted(argument), options)
 
 
-def _options(text: str) -> tuple[str, dict[str, Any]]:
+def _taken_apart(text: str) -> tuple[str, ast.Call | None]:
     if not text.endswith(")"):
-        return text, {}
+        return text, None
     for start in range(len(text) - 1, -1, -1):
         if text[start] == "(" and (call := _call(text[start:])) is not None:
-            return text[:start].rstrip(), _literals(call, text)
-    return text, {}
+            head = text[:start].rstrip()
+            if not call.args or is_name(head):  # of anything but a name, ("a") may be part of a path
+                return head, call
+    return text, None
 
 
 def _call(group: str) -> ast.Call | None:
-    """Read `(a=1, b=2)` as keywords; None where it is anything else, such as the `(2024)` of a path."""
+    """Read `("a", b=2)` as texts and keywords; None where it is anything else, such as the `(2024)` of a path."""
     try:
         # The outer parentheses must close after the call: a # inside a text would otherwise hide the rest.
         call = ast.parse(f"(f{group})", mode="eval").body
     except SyntaxError:
         return None
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return None
+    if not all(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in call.args):
         return None
     return call if all(keyword.arg for keyword in call.keywords) else None
 
@@ -117,7 +123,7 @@ def written(name: str, argument: str | None, options: dict[str, Any]) -> str:
 
 
 def _quoted(argument: str) -> str:
-    misread = argument != argument.strip() or argument[:1] in "\"'" or _options(argument)[0] != argument
+    misread = argument != argument.strip() or argument[:1] in "\"'" or _taken_apart(argument)[0] != argument
     return json.dumps(argument, ensure_ascii=False) if misread or not argument else argument
 
 

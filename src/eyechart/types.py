@@ -114,6 +114,8 @@ class Encoder:
     weights: str = ""  # hash of the weights really loaded; empty where there are none
     loaded: str = ""  # what was loaded, from where, for people
     module: Any = None  # the torch network, where there is one
+    text: Callable[[Sequence[str]], Float32[np.ndarray, "n d"]] | None = None  # texts into the same space
+    stride: int = 1  # of another input size, what it must be a multiple of: the side of a patch
     key: str = ""  # filled in when it is loaded from a spec
     build: "Callable[[], Encoder] | None" = None  # of one whose network waits for its first use: gives it built
 
@@ -130,6 +132,7 @@ class Derived:
     apply: Callable[[Any, Sequence[Float32[np.ndarray, "n _"]]], Float32[np.ndarray, "n d"]]
     fit: Callable[[Sequence[Float32[np.ndarray, "n _"]]], Any] | None = None
     distance: str = "cosine"
+    bits: int = 32  # that a number of its embeddings takes where they are kept
     key: str = ""
 
 

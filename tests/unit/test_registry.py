@@ -254,3 +254,22 @@ def test_a_spec_with_awkward_values_binds_to_itself(tmp_path):
 def test_options_written_wrong_are_answered_with_how_to_write_them(text):
     with refuses(text, "name=value between parentheses"):
         bind("tasks", text)
+
+
+def test_quoted_texts_fill_the_argument_and_then_the_options():
+    assert bind("encoders", 'concat("pixels", "hog")').text == bind("encoders", 'concat(parts=("pixels", "hog"))').text
+    assert bind("encoders", 'timm("resnet18", pretrained=False)').argument == "resnet18"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('concat("pixels", parts=("hog", "noise"))', "parts is given twice, by place and by name; leave one."),
+        ('pixels("8")', "size must be a whole number"),
+        ('mae_b("cls")', "mae_b takes options only as name=value"),
+        ('noise("a", "b", "c", "d")', "noise has no place for"),
+    ],
+)
+def test_quoted_texts_without_a_place_are_refused(text, said):
+    with refuses(said):
+        bind("encoders", text)

@@ -29,8 +29,8 @@ from eyechart.signatures import names_in
 from eyechart.types import Derived, Encoder, Transform
 
 log = logging.getLogger("eyechart")
-_MEMO = ("key", "dim", "distance", "transform", "lookup", "loaded")
-_LIBRARIES = ("eyechart", "torch", "torchvision", "timm")
+_MEMO = ("key", "dim", "distance", "transform", "lookup", "loaded", "text", "stride")
+_LIBRARIES = ("eyechart", "torch", "torchvision", "timm", "open_clip_torch", "transformers", "onnxruntime")
 
 
 def load_encoder(bound: Bound) -> Encoder | Derived:
@@ -123,6 +123,8 @@ def _built(bound: Bound, memo_path: Path) -> Encoder:
         "transform": _as_dict(encoder.transform),
         "lookup": encoder.lookup is not None,
         "loaded": encoder.loaded,
+        "text": encoder.text is not None,
+        "stride": encoder.stride,
         "spec": bound.text,
     }
     write_json(memo_path, memo)
@@ -159,6 +161,8 @@ def _deferred(bound: Bound, memo: dict[str, Any], memo_path: Path) -> Encoder:
         lookup=(lambda images: _call(real().lookup, images)) if memo["lookup"] else None,
         forward=lambda batch: _call(real().forward, batch),
         loaded=memo["loaded"],
+        text=(lambda lines: _call(real().text, lines)) if memo["text"] else None,
+        stride=memo["stride"],
         build=real,
     )
 

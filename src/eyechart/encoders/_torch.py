@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ def from_module(
     *,
     features: Callable[[Any, torch.Tensor], torch.Tensor],
     loaded: str,
+    texts: Callable[[Any, Sequence[str]], torch.Tensor] | None = None,
+    stride: int = 1,
 ) -> Encoder:
     """Wrap a network.
 
@@ -29,6 +31,8 @@ def from_module(
         transform: what it sees.
         features: takes the module and normalized pixels [n, 3, s, s], gives embeddings [n, d].
         loaded: what was loaded from where, for people.
+        texts: takes the module (on its device) and texts, gives their embeddings [n, d] in the space of the images'.
+        stride: what an input size must be a multiple of.
     """
     weights = state_hash(module)
     where, kind = torch.device(device()), _TYPES[precision()]
@@ -42,9 +46,23 @@ def from_module(
             normalized.div_(255).sub_(mean).div_(std)  # the order of ToTensor and Normalize, without three copies
             return features(module, normalized).float().cpu().numpy()
 
+    def embed_texts(lines: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+        assert texts is not None
+        with torch.inference_mode(), torch.autocast(where.type, kind, enabled=kind != torch.float32):
+            return texts(module, lines).float().cpu().numpy()
+
     blank = np.zeros((1, transform.size, transform.size, 3), np.uint8)
     dim = forward(blank).shape[1]
-    return Encoder(dim=dim, transform=transform, forward=forward, weights=weights, loaded=loaded, module=module)
+    return Encoder(
+        dim=dim,
+        transform=transform,
+        forward=forward,
+        weights=weights,
+        loaded=loaded,
+        module=module,
+        text=None if texts is None else embed_texts,
+        stride=stride,
+    )
 
 
 def state_hash(module: torch.nn.Module) -> str:
