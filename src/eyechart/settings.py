@@ -14,6 +14,7 @@ from typing import Any
 from eyechart.errors import EyechartError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+BACKENDS = ("torch", "openvino")
 
 
 def _default_cache() -> Path:
@@ -28,6 +29,7 @@ class Settings:
     data_dir: Path | None = None  # data sets; None: <cache_dir>/data
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "auto"  # auto: bf16 on a GPU that has it, fp32 elsewhere
+    backend: str = "torch"  # what computes torch networks: torch or openvino; their numbers agree to 1e-4
     batch_size: int | None = None  # images in a forward pass
     workers: int | None = None  # decoding threads
     plugins: tuple[Path, ...] = ()  # files with further encoders, data sets and tasks
@@ -94,8 +96,9 @@ def _converted(values: dict[str, Any]) -> dict[str, Any]:
         "plugins": _paths,
     }
     converted = {name: converters.get(name, lambda _, value: value)(name, value) for name, value in values.items()}
-    if converted.get("precision", "auto") not in PRECISIONS:
-        raise EyechartError(f"precision must be one of {', '.join(PRECISIONS)}; got {converted['precision']!r}.")
+    for name, allowed in (("precision", PRECISIONS), ("backend", BACKENDS)):
+        if converted.get(name, allowed[0]) not in allowed:
+            raise EyechartError(f"{name} must be one of {', '.join(allowed)}; got {converted[name]!r}.")
     return converted
 
 

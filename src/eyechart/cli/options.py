@@ -35,6 +35,9 @@ DataDir = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str | None, typer.Option("--precision", metavar="NAME", help="auto, fp32, bf16 or fp16.")]
+Backend = Annotated[
+    str | None, typer.Option("--backend", metavar="NAME", help="What computes networks on a CPU: torch or openvino.")
+]
 Batch = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images in a forward pass.")]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Decoding threads.")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many images of each split.")]
@@ -42,6 +45,7 @@ Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most
 
 _SETTINGS = {
     "precision": Precision,
+    "backend": Backend,
     "device": Device,
     "batch_size": Batch,
     "workers": Workers,

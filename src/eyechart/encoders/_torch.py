@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
+from eyechart import settings
 from eyechart.embedding.devices import device, precision
+from eyechart.encoders._cpu import at_a_time, keep_freed_memory, layout
+from eyechart.probes.products import fast_float32
 from eyechart.types import Encoder, Transform
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,35 +37,75 @@ def from_module(
         texts: takes the module (on its device) and texts, gives their embeddings [n, d] in the space of the images'.
         stride: what an input size must be a multiple of.
     """
-    weights = state_hash(module)
+    weights, order = state_hash(module), layout(module)
     where, kind = torch.device(device()), _TYPES[precision()]
-    module = module.eval().requires_grad_(False).to(where)
-    mean, std = (torch.tensor(v, device=where).view(1, 3, 1, 1) for v in (transform.mean, transform.std))
+    module = module.eval().requires_grad_(False).to(where, memory_format=order)
+    see = _Seen(module, transform, features, order).to(where)
+    most = at_a_time(transform.size) if where.type == "cpu" else None
 
     def forward(batch: UInt8[np.ndarray, "n s s 3"]) -> Float32[np.ndarray, "n d"]:
-        with torch.inference_mode(), torch.autocast(where.type, kind, enabled=kind != torch.float32):
-            pixels = torch.from_numpy(batch).to(where, non_blocking=True).permute(0, 3, 1, 2)
-            normalized = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-            normalized.div_(255).sub_(mean).div_(std)  # the order of ToTensor and Normalize, without three copies
-            return features(module, normalized).float().cpu().numpy()
+        with _computing(where, kind):
+            pieces = torch.from_numpy(batch).split(most or max(1, len(batch)))
+            return np.concatenate([see(piece.to(where, non_blocking=True)).float().cpu().numpy() for piece in pieces])
 
     def embed_texts(lines: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         assert texts is not None
-        with torch.inference_mode(), torch.autocast(where.type, kind, enabled=kind != torch.float32):
+        with _computing(where, kind):
             return texts(module, lines).float().cpu().numpy()
 
     blank = np.zeros((1, transform.size, transform.size, 3), np.uint8)
-    dim = forward(blank).shape[1]
     return Encoder(
-        dim=dim,
+        dim=forward(blank).shape[1],
         transform=transform,
-        forward=forward,
+        forward=_by_backend(forward, see, transform.size),
         weights=weights,
         loaded=loaded,
         module=module,
         text=None if texts is None else embed_texts,
         stride=stride,
     )
+
+
+class _Seen(torch.nn.Module):
+    """A network from the pixels as they are stored, uint8 [n, s, s, 3], to its embeddings."""
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        transform: Transform,
+        features: Callable[[Any, torch.Tensor], torch.Tensor],
+        order: torch.memory_format,
+    ) -> None:
+        super().__init__()
+        self.module, self.features, self.order = module, features, order
+        self.register_buffer("mean", torch.tensor(transform.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(transform.std).view(1, 3, 1, 1))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        pixels = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=self.order)
+        normalized = pixels.div_(255).sub_(self.mean).div_(self.std)  # the order of ToTensor and Normalize, in place
+        return self.features(self.module, normalized)
+
+
+@contextlib.contextmanager
+def _computing(where: torch.device, kind: torch.dtype) -> Iterator[None]:
+    if where.type == "cpu":
+        keep_freed_memory()
+    with (
+        torch.inference_mode(),
+        fast_float32(where.type),
+        torch.autocast(where.type, kind, enabled=kind != torch.float32),
+    ):
+        yield
+
+
+def _by_backend(forward: Callable[..., Any], see: torch.nn.Module, size: int) -> Callable[..., Any]:
+    """Give the forward pass of the backend in force."""
+    if settings.active().backend == "torch":
+        return forward
+    from eyechart.encoders._openvino import compiled
+
+    return compiled(see, size, at_a_time(size))
 
 
 def state_hash(module: torch.nn.Module) -> str:

@@ -1,6 +1,6 @@
 """Images per second of `embed` against the bare forward pass of the same network.
 
-    python benchmarks/embed_throughput.py --jpeg FOLDER --arrays FOLDER [--rounds 7] [--images 256]
+    python benchmarks/embed/throughput.py --jpeg FOLDER --arrays FOLDER [--rounds 7] [--images 256]
 
 Both folders are read as `folder:` data sets; the second one's images must be of one size and are held as an array.
 Rounds are interleaved; every round embeds into an empty cache. The loss is explained by timing the parts alone:

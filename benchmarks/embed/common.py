@@ -1,0 +1,37 @@
+"""What the benchmarks of embedding share: one core, photographs, and the timing of the benchmarks of probes."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "probes"))
+
+from timing import fair, interleaved, note, said
+
+__all__ = ["fair", "interleaved", "note", "one_core", "photographs", "said"]
+
+_HEIGHT, _WIDTH, _QUALITY = 375, 500, 85
+_FALL = 1.2  # of amplitude with frequency, as in photographs
+
+
+def one_core() -> None:
+    """Keep this process and its threads on one core. Call it before torch is imported."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def photographs(folder: Path, n: int) -> Path:
+    """Write n made-up photographs in two classes: 500 x 375 JPEG files, whose detail falls off as that of real ones."""
+    rng = np.random.default_rng(0)
+    far = np.hypot(np.fft.fftfreq(_HEIGHT)[:, None], np.fft.rfftfreq(_WIDTH)[None]) + 1 / _WIDTH
+    for number in range(n):
+        spectrum = rng.standard_normal((3, *far.shape)) + 1j * rng.standard_normal((3, *far.shape))
+        waves = np.fft.irfft2(spectrum / far**_FALL, (_HEIGHT, _WIDTH))
+        pixels = np.clip(128 + 50 * waves / waves.std(), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+        path = folder / f"class{number % 2}" / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, quality=_QUALITY)
+    return folder

@@ -1,0 +1,76 @@
+"""From JPEG files to normalized pixels of 224 x 224, beside torchvision on PIL; one core.
+
+    python benchmarks/embed/jpeg.py [--folder FOLDER] [--images 256] [--rounds 7]
+
+Resize to 256, crop 224, normalize: torchvision's Compose on PIL images and default_collate, and what `embed` does:
+decode, resize and crop in 8 bits, normalize batches of 32. The squares are compared in gray levels.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import fair, interleaved, one_core, photographs, said
+
+MEAN, STD, BATCH = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="a folder of JPEG files; by default photographs are made up")
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=7)
+    asked = parser.parse_args()
+    fair()
+    one_core()
+    with tempfile.TemporaryDirectory() as made:
+        folder = asked.folder or photographs(Path(made), asked.images)
+        files = sorted([*folder.rglob("*.jpg"), *folder.rglob("*.JPEG"), *folder.rglob("*.jpeg")])[: asked.images]
+        compared(files, asked.rounds)
+
+
+def compared(files: list[Path], rounds: int) -> None:
+    import torch
+    from PIL import Image
+    from torch.utils.data import default_collate
+    from torchvision import transforms as tv
+
+    from eyechart.embedding.transform import square
+    from eyechart.images.reading import decode
+    from eyechart.types import Transform
+
+    batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
+    cut = [tv.Resize(256, tv.InterpolationMode.BICUBIC), tv.CenterCrop(224)]
+    pipeline: Any = tv.Compose([*cut, tv.ToTensor(), tv.Normalize(MEAN, STD)])
+    transform = Transform(size=224, crop_pct=0.875, mean=MEAN, std=STD)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+
+    def peer() -> None:
+        for some in batches:
+            default_collate([pipeline(Image.open(path).convert("RGB")) for path in some])
+
+    def ours() -> None:
+        for some in batches:
+            batch = np.stack([square(transform, decode(path.read_bytes())) for path in some])
+            torch.from_numpy(batch).permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+
+    seconds = interleaved({"eyechart": ours, "torchvision on PIL": peer}, rounds)
+    only: Any = tv.Compose(cut)
+    differences = [
+        np.abs(
+            square(transform, decode(path.read_bytes())).astype(int)
+            - np.asarray(only(Image.open(path).convert("RGB"))).astype(int)
+        )
+        for path in files
+    ]
+    print(f"{len(files)} files of {sum(path.stat().st_size for path in files) / len(files) / 1e3:.0f} kB on average")
+    for name, taken in seconds.items():
+        print(said(name, taken, ours=seconds["eyechart"], more=f"{len(files) / np.median(taken):.0f} images/s"))
+    largest, mean_difference = max(d.max() for d in differences), np.mean([d.mean() for d in differences])
+    print(f"squares differ by at most {largest} gray levels, {mean_difference:.4f} on average")
+
+
+if __name__ == "__main__":
+    main()
