@@ -61,7 +61,9 @@ def _write(out: Path, embedded: dict[str, Embeddings], images: Dataset, about: d
     _write_lines(out / "ids.txt", [name for z in embedded.values() for name in z.ids])
     contents = {i: h.tobytes().hex() for part in images.values() for i, h in zip(part.ids, part.hashes, strict=True)}
     _write_lines(out / "hashes.txt", [contents[name] for z in embedded.values() for name in z.ids])
-    _write_lines(out / "labels.txt", [z.classes[label] for z in embedded.values() for label in z.y])
+    _write_lines(
+        out / "labels.txt", [z.classes[label] if label >= 0 else "" for z in embedded.values() for label in z.y]
+    )
     _write_lines(out / "splits.txt", [split for split, z in embedded.items() for _ in z.ids])
     about["splits"] = {split: {"n": len(z), "left_out": dict(z.left_out)} for split, z in embedded.items()}
     write_json(out / "about.json", {**about, "n": n, "dim": dim})

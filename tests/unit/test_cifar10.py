@@ -175,7 +175,7 @@ def test_a_truncated_archive_is_named_by_its_checksum(tmp_path, images, monkeypa
     published(monkeypatch, "http://127.0.0.1:9", content)
     with refuses("cifar-10-binary.tar.gz is damaged, incomplete or another file", "Delete it"):
         opened()
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar-10-binary.tar.gz"]
+    assert [path.name for path in (tmp_path / "data").glob("[!.]*")] == ["cifar-10-binary.tar.gz"]
 
 
 def test_a_truncated_file_is_named_with_its_size(folder):

@@ -15,6 +15,7 @@ from eyechart.registry import Bound, bind
 from eyechart.types import Dataset, Images, Pixels
 
 _LOOKED_AT = 8  # images of each split
+_LABELED = {"train", "val", "test", "query", "gallery"}
 
 
 def check_dataset(bound: Bound, spec: str) -> list[Finding]:
@@ -40,8 +41,12 @@ def _opens(bound: Bound, opened: list[Dataset]) -> str:
     data = bound.call()
     if not isinstance(data, dict) or not all(isinstance(images, Images) for images in data.values()):
         raise Broken(f"it gave {type(data).__name__}; a data set is a dict of split names to Images.")
-    if not {"train", "test"} <= set(data) and not {"query", "gallery"} <= set(data):
-        raise Broken(f"its splits are {', '.join(data)}; there must be train and test, or query and gallery.")
+    grouped = set(data) == {"test"} and data["test"].groups is not None  # in which every image asks for its group
+    if not {"train", "test"} <= set(data) and not {"query", "gallery"} <= set(data) and not grouped:
+        raise Broken(
+            f"its splits are {', '.join(data)}; there must be train and test, or query and gallery, or test alone with "
+            "groups."
+        )
     for split, images in data.items():
         if not len(images):
             raise Broken(f"the split {split} has no images; leave it out.")
@@ -58,10 +63,11 @@ def _labels(data: Dataset) -> str:
     for split, images in data.items():
         if images.labels.shape != (len(images),) or images.labels.dtype != np.int64:
             raise Broken(f"{split} has labels {images.labels.dtype} {images.labels.shape} for {len(images)} ids.")
-        if images.labels.min() < 0 or images.labels.max() >= len(classes):
+        unlabeled = split not in _LABELED and (images.labels == -1).all()
+        if not unlabeled and (images.labels.min() < 0 or images.labels.max() >= len(classes)):
             raise Broken(
                 f"{split} has labels from {images.labels.min()} to {images.labels.max()}, and there are {len(classes)} "
-                "classes; a label is a position in `classes`, from 0 on."
+                "classes; a label is a position in `classes`, from 0 on, or -1 for all of a split without labels."
             )
         if images.groups is not None and len(images.groups) != len(images):
             raise Broken(f"{split} has {len(images.groups)} groups for {len(images)} images; give one for each.")

@@ -9,7 +9,6 @@ import numpy as np
 
 from eyechart.case import Case
 from eyechart.conformance import samples
-from eyechart.conformance.chance import chance, sizes
 from eyechart.conformance.findings import Broken, Finding, attempt
 from eyechart.conformance.isolation import refuse_touched, seeded
 from eyechart.conformance.measures import refuse_malformed
@@ -17,6 +16,7 @@ from eyechart.embedding.loading import load_encoder
 from eyechart.metrics.names import metrics
 from eyechart.plan import draws
 from eyechart.registry import Bound, bind
+from eyechart.results.chance import chance, sizes
 from eyechart.results.leaderboard import headline
 from eyechart.types import Dataset, Derived, Encoder, Images, Measure, Record
 

@@ -1,51 +1,49 @@
-"""From an archive on the internet to a folder in the data folder: checked, unpacked safely, whole or not there."""
+"""From an address on the internet to the data folder: checked, unpacked safely, whole or not there."""
 
 import contextlib
 import dataclasses
-import gzip
-import lzma
-import os
-import re
-import secrets
-import shutil
-import stat
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path, PureWindowsPath
-from typing import Any
+import errno
+from collections.abc import Iterator
+from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from eyechart import settings
-from eyechart.errors import EyechartError, Unavailable
-from eyechart.files import TEMPORARY
-from eyechart.progress import log, progress
+from eyechart.datasets._transfer import Failed, fetch, forget, hash_of, kept
+from eyechart.datasets._unpacking import remove_leftovers, unpack
+from eyechart.errors import DiskFull, EyechartError, NotHere, Unavailable
+from eyechart.images.fingerprints import remembered
+from eyechart.progress import log
 
-RETRIES = 2  # after a download that failed, one and two seconds later
-_TIMEOUT = 30  # seconds without a byte
-_MEGABYTE = 1_000_000
-_BROKEN = (
-    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError, RuntimeError,
-)  # fmt: skip
+RETRIES = 2  # in a row that bring nothing new, one and two seconds later
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Archive:
-    """A file on the internet that holds one folder."""
+    """A file on the internet that holds one folder. It lies beside what it unpacks to."""
 
     url: str
     checksum: str  # "md5:..." or "sha256:...", as published
-    folder: str  # what it unpacks to
+    folder: str  # what it unpacks to, below the data folder: "food-101", "flowers-102/jpg"
     layout: str  # the files in that folder, in words
     megabytes: int  # to download
+    bare: bool = False  # it has no folder of that name: what it holds goes into one
 
     @property
     def name(self) -> str:
         """The file's name."""
-        return self.url.rpartition("/")[2]
+        return _last(self.url)
+
+
+@dataclasses.dataclass(frozen=True)
+class Download:
+    """A single file on the internet."""
+
+    url: str
+    checksum: str  # "md5:..." or "sha256:...", as published
+    path: str  # where it lies, below the data folder
+    megabytes: int
 
 
 def obtain(archive: Archive, *, hint: str = "") -> Path:
@@ -61,161 +59,170 @@ def obtain(archive: Archive, *, hint: str = "") -> Path:
         Unavailable: it is not there and cannot be downloaded.
         EyechartError: the archive is damaged or another one, or the data folder cannot be written.
     """
-    data = settings.active().data
-    folder = data / archive.folder
-    if not folder.is_dir():
-        with _said(data), _locked(data, archive.folder):
-            if not folder.is_dir():  # another process may have got it while this one waited
-                _obtain(archive, data, hint)
+    data, folder = settings.active().data, _target(archive)
+    if folder.is_dir():
+        forget(_file(archive))
+        return folder
+    look_for(archive, hint=hint)
+    with _said(data), _locked(folder):
+        if folder.is_dir():  # another process may have got it while this one waited
+            return folder
+        remove_leftovers(folder)
+        path = _file(archive)
+        if path.is_file():
+            _verify(path, archive.url, archive.checksum)
+            forget(path)
+        else:
+            _download(archive, hint)
+        log.info("unpacking %s", path)
+        unpack(path, folder, bare=archive.bare)
     return folder
 
 
-def _obtain(archive: Archive, data: Path, hint: str) -> None:
-    path = data / archive.name
-    if path.is_file():
-        _verify(path, archive)
-    else:
-        _download(archive, path, hint)
-    log.info("unpacking %s", path)
-    unpack(path, data / archive.folder)
+def obtain_file(download: Download, *, hint: str = "") -> Path:
+    """Give a single file: the one in the data folder, else from the internet.
 
-
-def _verify(path: Path, archive: Archive) -> None:
-    import pooch
-
-    algorithm, _, expected = archive.checksum.partition(":")
-    found = pooch.file_hash(str(path), alg=algorithm)
-    if found != expected:
-        raise EyechartError(
-            f"{path} is damaged, incomplete or another file: its {algorithm} is {found}, that of the official archive "
-            f"{expected}. Delete it, and get it again from {archive.url}."
-        )
-
-
-def _download(archive: Archive, path: Path, hint: str) -> None:
-    """Download to a temporary folder, check, and only then move it to its name."""
-    import pooch
-    from requests.exceptions import RequestException
-
-    pooch.get_logger().setLevel("WARNING")  # it would print where the temporary file is
-    log.info("downloading %s (%d MB) to %s%s", archive.url, archive.megabytes, path, hint and f". {hint}")
-    beside = path.with_name(archive.folder)
-    with _temporary(beside) as folder, progress(f"downloading {archive.name}", archive.megabytes, "MB") as advance:
-        fetcher = pooch.create(
-            folder,
-            base_url="",
-            registry={archive.name: archive.checksum},
-            urls={archive.name: archive.url},
-            retry_if_failed=RETRIES,
-        )
-        downloader: Any = partial(_fetch, advance)
-        try:
-            done = fetcher.fetch(archive.name, downloader=downloader)
-        except RequestException as error:
-            raise Unavailable(_nowhere(archive, path, _reason(error), hint)) from error
-        except ValueError as error:  # pooch's word for a checksum that differs
-            algorithm = archive.checksum.partition(":")[0]
-            reason = f"what came has another {algorithm} than the official archive"
-            raise Unavailable(_nowhere(archive, path, reason, hint)) from error
-        Path(done).replace(path)
-
-
-def _fetch(advance: Callable[[int], None], url: str, output_file: str, pooch: object) -> None:
-    """Download as pooch asks its downloaders to; pooch then compares the checksum, and tries again."""
-    import requests
-
-    received = 0
-    with requests.get(url, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}) as response:
-        response.raise_for_status()
-        with Path(output_file).open("wb") as file:
-            for chunk in response.iter_content(_MEGABYTE):
-                file.write(chunk)
-                advance((received + len(chunk)) // _MEGABYTE - received // _MEGABYTE)
-                received += len(chunk)
-
-
-def _nowhere(archive: Archive, path: Path, reason: str, hint: str) -> str:
-    return (
-        f"{path.parent} has neither the folder {archive.folder} ({archive.layout}) nor the file {archive.name}, and "
-        f"downloading {archive.url} failed: {reason}. Connect to the internet, or put one of the two there "
-        f"(--data-dir names another place).{' ' if hint else ''}{hint}"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """Say in a few words what the libraries below say in nested brackets."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"the server answered {response.status_code} {response.reason}"
-    if "Timeout" in type(error).__name__:
-        return f"no answer within {_TIMEOUT} s"
-    said = re.search(r"\[Errno [^\]]*\] ([^'\")]+)", str(error))
-    return said[1].strip() if said else (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def unpack(path: Path, folder: Path) -> None:
-    """Unpack the one folder of a tar or zip archive; it appears as `folder` when all of it is there.
+    Its checksum is compared once, and again whenever its size or its times changed.
 
     Raises:
-        EyechartError: the archive is broken, holds no folder of that name, or holds anything that could write outside
-            of it (absolute paths, `..`, links, devices).
+        Unavailable: it is not there and cannot be downloaded.
+        EyechartError: the file is damaged or another one, or the data folder cannot be written.
     """
-    with _temporary(folder) as temporary:
-        try:
-            _extract(path, temporary)
-        except _BROKEN as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise EyechartError(f"{path} is broken ({reason}). Delete it, and get it again.") from error
-        if not (temporary / folder.name).is_dir():
-            raise EyechartError(f"{path} holds no folder {folder.name}; is it another archive?")
-        (temporary / folder.name).rename(folder)
+    data, path = settings.active().data, _file(download)
+    if not path.is_file():
+        look_for(download, hint=hint)
+        with _said(data), _locked(path):
+            if not path.is_file():
+                _download(download, hint)
+    _verify(path, download.url, download.checksum)
+    forget(path)
+    return path
 
 
-def _extract(path: Path, folder: Path) -> None:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                _check_member(path, info.filename, plain=not stat.S_ISLNK(info.external_attr >> 16))
-                archive.extract(info, folder)
+def look_for(*wanted: Archive | Download, hint: str = "") -> None:
+    """Say in one NotHere what is missing of all that a data set needs, where nothing may be fetched; else do nothing.
+
+    `obtain` and `obtain_file` do so for what they are given. A data set of several parts calls this first, so that
+    the size is that of all of them.
+    """
+    if settings.may_fetch():
         return
-    with tarfile.open(path) as archive:
-        for member in archive:
-            _check_member(path, member.name, plain=member.isfile() or member.isdir())
-            archive.extract(member, folder, filter="data")
+    lacking = [one for one in wanted if not _is_there(one)]
+    if not lacking:
+        return
+    loads = [one for one in lacking if not _file(one).is_file()]
+    size, begun = sum(one.megabytes for one in loads), sum(kept(_file(one)) for one in loads) / 1e6
+    said = [_missing(one) if one in loads else f"{_file(one)} is not unpacked yet" for one in lacking]
+    if loads:
+        before = f", of which {begun:,.1f} MB are there" if begun else ""
+        said.append(f"{size:,} MB will be downloaded{before}")
+    raise NotHere(f"not here yet: {'; '.join(said)}.{' ' if hint else ''}{hint}", size)
 
 
-def _check_member(path: Path, name: str, *, plain: bool) -> None:
-    parts = PureWindowsPath(name)  # knows the separators and roots of every system
-    if parts.drive or parts.root or ".." in parts.parts:
-        raise EyechartError(f"{path} is not unpacked: it holds {name!r}, which would be written outside of its folder.")
-    if not plain:
-        raise EyechartError(f"{path} is not unpacked: it holds {name!r}, which is a link or a device, not a file.")
+def obtain_local(folder: str, layout: str, how: str) -> Path:
+    """Give a folder of the data folder that cannot be downloaded without an account.
+
+    Args:
+        folder: its name below the data folder.
+        layout: the files in it, in words.
+        how: a sentence or two: where to get it, and as whom.
+
+    Raises:
+        Unavailable: it is not there.
+    """
+    path = settings.active().data / folder
+    if not path.is_dir():
+        raise Unavailable(
+            f"there is no folder {path} ({layout}). {how} --data-dir names another place than {path.parent}."
+        )
+    return path
+
+
+def mend(archive: Archive) -> str:
+    """Give a sentence for errors about what is in the folder: what there must be, and how to get it again."""
+    folder = settings.active().data / archive.folder
+    return f"the folder must hold {archive.layout}. Delete {folder}, and the next run unpacks or downloads it again."
+
+
+def pickled(archive: Archive, *names: str) -> str:
+    """Give a hint for `obtain`, if what lies in the data folder is a version that is pickled."""
+    for path in (settings.active().data / name for name in names):
+        if path.exists():
+            return (
+                f"{path} is not read, because it is pickled and unpickling can run code; get the binary version, "
+                f"{archive.name}."
+            )
+    return ""
+
+
+def _last(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+def _target(wanted: Archive | Download) -> Path:
+    """Give the folder or the file that a data set reads."""
+    return settings.active().data / (wanted.folder if isinstance(wanted, Archive) else wanted.path)
+
+
+def _file(wanted: Archive | Download) -> Path:
+    """Give what is downloaded: the file itself, or an archive beside its folder."""
+    target = _target(wanted)
+    return target.with_name(wanted.name) if isinstance(wanted, Archive) else target
+
+
+def _is_there(wanted: Archive | Download) -> bool:
+    return _target(wanted).is_dir() if isinstance(wanted, Archive) else _target(wanted).is_file()
+
+
+def _missing(wanted: Archive | Download) -> str:
+    target = _target(wanted)
+    if isinstance(wanted, Download):
+        return f"there is no {target}"
+    return f"{target.parent} has neither the folder {target.name} ({wanted.layout}) nor the file {wanted.name}"
+
+
+def _verify(path: Path, url: str, checksum: str) -> None:
+    algorithm, _, expected = checksum.partition(":")
+    found = remembered([path], algorithm, lambda: hash_of(path, algorithm).encode()).decode()
+    if found != expected:
+        raise EyechartError(
+            f"{path} is damaged, incomplete or another file: its {algorithm} is {found}, that of the official one "
+            f"{expected}. Delete it, and get it again from {url}."
+        )
+
+
+def _download(wanted: Archive | Download, hint: str) -> None:
+    path = _file(wanted)
+    before = f", of which {kept(path) / 1e6:,.1f} MB are there" if kept(path) else ""
+    said = hint and f". {hint}"
+    log.info("downloading %s (%d MB) to %s%s%s", wanted.url, wanted.megabytes, path, before, said)
+    try:
+        fetch(wanted.url, path, wanted.checksum, megabytes=wanted.megabytes, retries=RETRIES)
+    except Failed as error:
+        came = f" What came ({kept(path) / 1e6:,.1f} MB) is kept; the next try goes on there." if kept(path) else ""
+        either = "one of the two" if isinstance(wanted, Archive) else "the file"
+        raise Unavailable(
+            f"{_missing(wanted)}, and downloading {wanted.url} failed: {error}. Connect to the internet, or put "
+            f"{either} there (--data-dir names another place).{came}{' ' if hint else ''}{hint}"
+        ) from error
 
 
 @contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """Give a folder beside `path` that is gone when the block ends, however it ends."""
-    folder = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
-    folder.mkdir()
+def _locked(target: Path) -> Iterator[None]:
+    """Let one process at a time get something: the others wait and then find it there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(data: Path, name: str) -> Iterator[None]:
-    """Let one process at a time get a data set: the others wait and then find it there."""
-    data.mkdir(parents=True, exist_ok=True)
-    path = data / f".{name}.lock"
+        lock.acquire(timeout=1)
+    except Timeout:
+        log.info("waiting for another process that is getting %s", target)
+        lock.acquire()
     try:
-        with FileLock(path):
-            for left in data.glob(f"{TEMPORARY}*"):  # whoever holds the lock finds only what a killed process left
-                if re.fullmatch(rf"{re.escape(TEMPORARY)}\d+-\w+-{re.escape(name)}", left.name):
-                    shutil.rmtree(left, ignore_errors=True)
-            yield
+        yield
     finally:
-        path.unlink(missing_ok=True)
+        lock.release()
+    with contextlib.suppress(OSError):  # from here on nobody writes there, so nobody needs the lock
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -223,6 +230,11 @@ def _said(data: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(
+                f"the disk is full: cannot write to the data folder {data}. Make room or name another one with "
+                "--data-dir; what was downloaded so far is kept, and the next try goes on from there."
+            ) from error
         reason = error.strerror or type(error).__name__
         raise EyechartError(
             f"cannot write to the data folder {data}: {reason}. Make room or name another one with --data-dir."

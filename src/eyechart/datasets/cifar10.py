@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
 
-from eyechart import settings
-from eyechart.datasets._download import Archive, obtain
-from eyechart.errors import EyechartError
-from eyechart.images.fingerprints import hash_arrays
+from eyechart.datasets._binary import check_even, held_out, mapped, read_names, stacked
+from eyechart.datasets._download import Archive, mend, obtain, pickled
+from eyechart.datasets._official import check_seed
 from eyechart.images.views import rows
-from eyechart.types import Batch, Dataset, Images, Pixels
+from eyechart.types import Dataset, Images
 
 ARCHIVE = Archive(
     url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -23,8 +21,8 @@ ARCHIVE = Archive(
 PER_FILE = 10_000  # images
 _TRAIN = [f"data_batch_{number}.bin" for number in range(1, 6)]
 _TEST = ["test_batch.bin"]
+# A byte for the class, then 32 x 32 bytes of red, of green and of blue.
 _RECORD = np.dtype([("label", np.uint8), ("planes", np.uint8, (3, 32, 32))])
-_VAL = 10  # one training image in so many is held out
 
 
 def cifar10(*, seed: int = 42) -> Dataset:
@@ -39,12 +37,11 @@ def cifar10(*, seed: int = 42) -> Dataset:
 
     Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009 (no license stated).
     """
-    if not 0 <= seed < 2**32:
-        raise EyechartError(f"cifar10: seed must be between 0 and 4294967295; got {seed}.")
-    folder = obtain(ARCHIVE, hint=_hint(settings.active().data))
-    classes = _class_names(folder / "batches.meta.txt")
+    check_seed("cifar10", seed)
+    folder = obtain(ARCHIVE, hint=pickled(ARCHIVE, "cifar-10-batches-py", "cifar-10-python.tar.gz"))
+    classes = read_names(folder / "batches.meta.txt", 10, mend(ARCHIVE))
     train = _images("train", [folder / name for name in _TRAIN], classes)
-    val = _held_out(train.labels, len(classes), seed)
+    val = held_out(train.labels, seed)
     return {
         "train": rows(train, np.setdiff1d(np.arange(len(train)), val)),
         "val": rows(train, val),
@@ -52,88 +49,14 @@ def cifar10(*, seed: int = 42) -> Dataset:
     }
 
 
-def _hint(data: Path) -> str:
-    for name in ("cifar-10-batches-py", "cifar-10-python.tar.gz"):
-        if (data / name).exists():
-            return (
-                f"{data / name} is not read, because it is pickled and unpickling can run code; "
-                f"get the binary version, {ARCHIVE.name}."
-            )
-    return ""
-
-
-def _class_names(path: Path) -> tuple[str, ...]:
-    if not path.is_file():
-        raise EyechartError(f"there is no {path}; {_mend(path.parent)}")
-    names = tuple(path.read_text(encoding="utf-8", errors="replace").split())
-    if len(set(names)) != 10:
-        raise EyechartError(
-            f"{path} must name the 10 classes, one on each line; it has {len(names)}. {_mend(path.parent)}"
-        )
-    return names
-
-
-def _mend(folder: Path) -> str:
-    return f"the folder must hold {ARCHIVE.layout}. Delete {folder}, and the next run unpacks or downloads it again."
-
-
 def _images(split: str, paths: Sequence[Path], classes: Sequence[str]) -> Images:
-    """Give the images of some files, one after the other. The files stay memory-mapped: no pixel is held."""
-    records = [_records(path) for path in paths]
-    parts = [part["planes"].transpose(0, 2, 3, 1) for part in records]
+    """Give the images of some files, one after the other."""
+    records = [mapped(path, _RECORD, PER_FILE, mend(ARCHIVE)) for path in paths]
     labels = np.concatenate([part["label"] for part in records]).astype(np.int64)
-    _check_labels(paths, labels, len(classes))
-
-    def batch(wanted: Int64[np.ndarray, " b"]) -> Batch:
-        pixels = np.empty((len(wanted), *parts[0].shape[1:]), np.uint8)
-        for number, part in enumerate(parts):
-            mine = wanted // len(part) == number
-            pixels[mine] = part[wanted[mine] % len(part)]
-        return pixels
-
-    def load(row: int) -> Pixels:
-        return batch(np.array([row]))[0]
-
-    return Images(
-        hashes=np.concatenate([hash_arrays(part) for part in parts]),
-        load=load,
-        batch=batch,
-        labels=labels,
-        classes=tuple(classes),
-        ids=tuple(f"{split}/{row:05d}" for row in range(len(labels))),
+    check_even(labels, len(classes), f"{paths[0].parent}: {', '.join(path.name for path in paths)}", mend(ARCHIVE))
+    return stacked(
+        [(path, part["planes"].transpose(0, 2, 3, 1)) for path, part in zip(paths, records, strict=True)],
+        labels,
+        classes=classes,
+        ids=[f"{split}/{row:05d}" for row in range(len(labels))],
     )
-
-
-def _records(path: Path) -> np.ndarray:
-    """Map a file of records: a byte for the class, then 32 x 32 bytes of red, of green and of blue."""
-    size = path.stat().st_size if path.is_file() else None
-    expected = PER_FILE * _RECORD.itemsize
-    if size != expected:
-        found = "is missing" if size is None else f"has {size:,} bytes"
-        raise EyechartError(f"{path} {found} (it should have {expected:,}); {_mend(path.parent)}")
-    return np.asarray(np.memmap(path, dtype=_RECORD, mode="r"))
-
-
-def _check_labels(paths: Sequence[Path], labels: Int64[np.ndarray, " n"], classes: int) -> None:
-    counts = np.bincount(labels, minlength=classes)
-    if len(counts) > classes or (counts != len(labels) // classes).any():
-        raise EyechartError(
-            f"{paths[0].parent}: {', '.join(path.name for path in paths)} must hold equally many images of each of the "
-            f"{classes} classes; got {', '.join(map(str, counts[:classes]))} and {counts[classes:].sum()} of others. "
-            f"{_mend(paths[0].parent)}"
-        )
-
-
-def _held_out(labels: Int64[np.ndarray, " n"], classes: int, seed: int) -> Int64[np.ndarray, " v"]:
-    """Give the rows StratifiedShuffleSplit holds out of equally large classes, in ascending order.
-
-    For these it shuffles each class in turn and takes the last tenth. Doing so here saves 1.3 s of importing
-    scikit-learn in every run, and the legacy generator's numbers are frozen for good (NumPy's NEP 19).
-    """
-    generator = np.random.RandomState(seed)
-    held_out = []
-    for label in range(classes):
-        members = np.flatnonzero(labels == label)
-        shuffled = members[generator.permutation(len(members))]
-        held_out.append(shuffled[len(members) - len(members) // _VAL :])
-    return np.sort(np.concatenate(held_out))

@@ -74,11 +74,27 @@ def audit(
 
 def _unedited(named: Bound) -> Dataset:
     data = {split: part for split, part in named.call().items() if part.edit is None}
+    if apart := [split for split in data if _is_apart(split, data)]:
+        more = f" and {len(apart) - 5} more" if len(apart) > 5 else ""
+        log.info(
+            "%s: not looked at, as without labels or the same images changed: %s%s",
+            named.label,
+            ", ".join(apart[:5]),
+            more,
+        )
+        data = {split: part for split, part in data.items() if split not in apart}
     if empty := [split for split, part in data.items() if not len(part)]:
         raise EyechartError(f"{named.label} has no image in {', '.join(empty)}; leave such a split out.")
     if not data:
         raise EyechartError(f"{named.label} has no split; give one or more, such as {{'train': images}}.")
     return data
+
+
+def _is_apart(split: str, data: Dataset) -> bool:
+    """Say whether a split has no labels, or shows the images of the one it is below again (`test/fog/3`)."""
+    whole = data.get(split.partition("/")[0])
+    again = whole is not None and whole is not data[split] and whole.ids == data[split].ids
+    return again or bool(len(data[split]) and (data[split].labels < 0).all())
 
 
 def _writable(path: Path) -> Path:

@@ -23,18 +23,21 @@ def draw(
     units = _units(images.hashes, images.groups)
     order = np.random.default_rng(np.random.SeedSequence([seed, 0x5911])).permutation(units.max() + 1)
     members = _members(units)
-    labels, names = images.labels.tolist(), list(shares)
-    target = np.array([shares[name] for name in names])
+    labels, names, target = images.labels.tolist(), list(shares), list(shares.values())
     placed: dict[str, list[int]] = {name: [] for name in names}
-    counts = np.zeros((len(images.classes), len(names)))
+    counts = [[0] * len(names) for _ in images.classes]  # lists: for a million images, arrays would take 20 seconds
+    overall = [0] * len(names)
     # Large units first: they are the hard ones to place. The sort is stable, so ties keep the random order.
-    for unit in sorted(order, key=lambda u: -len(members[u])):
-        label = labels[members[unit][0]] if len(members[unit]) == 1 else _commonest(images.labels[members[unit]])
-        total = counts[label].sum() + len(members[unit])
-        behind = target * total - counts[label]
-        first = np.flatnonzero(behind > behind.max() - 1e-9)  # equal but for rounding
-        side = int(first[(counts.sum(axis=0) / target)[first].argmin()] if even else first[0])
-        counts[label, side] += len(members[unit])
+    for unit in sorted(order.tolist(), key=lambda u: -len(members[u])):
+        size = len(members[unit])
+        label = labels[members[unit][0]] if size == 1 else _commonest(images.labels[members[unit]])
+        total = sum(counts[label]) + size
+        behind = [share * total - there for share, there in zip(target, counts[label], strict=True)]
+        furthest = max(behind) - 1e-9  # equal but for rounding
+        first = [side for side, missing in enumerate(behind) if missing > furthest]
+        side = min(first, key=lambda s: overall[s] / target[s]) if even else first[0]
+        counts[label][side] += size
+        overall[side] += size
         placed[names[side]].extend(members[unit])
     return {name: np.array(sorted(chosen), dtype=np.int64) for name, chosen in placed.items()}
 
@@ -56,13 +59,16 @@ def _commonest(labels: Int64[np.ndarray, " m"]) -> int:
 
 def _members(units: Int[np.ndarray, " n"]) -> list[list[int]]:
     members: list[list[int]] = [[] for _ in range(int(units.max()) + 1)]
-    for row, unit in enumerate(units):
+    for row, unit in enumerate(units.tolist()):
         members[unit].append(row)
     return members
 
 
 def _units(hashes: UInt8[np.ndarray, "n 32"], groups: Sequence[str] | None) -> Int64[np.ndarray, " n"]:
     """Number the connected parts of 'same content or same group', in order of first appearance."""
+    if groups is None or not any(groups):
+        _, appeared, place = np.unique(hashes.view("V32").ravel(), return_index=True, return_inverse=True)
+        return appeared.argsort().argsort()[place]
     first: dict[object, int] = {}
     ties = []
     for row in range(len(hashes)):
