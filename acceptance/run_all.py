@@ -1,9 +1,9 @@
 """Run every proof (see each script's own page).
 
-    python acceptance/run_all.py [--images FOLDER...] [--photos FOLDER] [--weights FILE]
+    python acceptance/run_all.py [--images FOLDER...] [--photos FOLDER] [--data-dir FOLDER] [--weights FILE]
 
 The folders of images are `folder:` data sets, of which the first is embedded and killed, and chosen for; photos are
-those audit.py plants faults in; the weights are MobileNetV2's.
+those audit.py plants faults in; the data folder holds what pairing.py joins; the weights are MobileNetV2's.
 """
 
 import argparse
@@ -18,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, nargs="+")
     parser.add_argument("--photos", type=Path)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--weights", type=Path)
     asked = parser.parse_args()
     weights = ["--weights", str(asked.weights)] if asked.weights else []
@@ -27,9 +28,12 @@ def main() -> int:
         proofs += [["choosing.py", "--data", str(asked.images[0]), *weights]]
         if asked.weights:
             proofs += [["real_images.py", "--data", *map(str, asked.images), *weights]]
+            proofs += [["compressed.py", "--data", *map(str, asked.images), *weights]]
     if asked.photos:
         proofs += [["audit.py", "--data-folder", str(asked.photos), *weights]]
         proofs += [["near_duplicates.py", "--images", str(asked.photos)]]
+    if asked.data_dir and asked.weights:
+        proofs += [["pairing.py", "--data-dir", str(asked.data_dir), *weights]]
     failed = []
     for name, *arguments in proofs:
         print(f"\n== {name}", flush=True)

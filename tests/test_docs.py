@@ -31,7 +31,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["commands.md", "names.md"])
+@pytest.mark.parametrize("name", ["commands.md", "names.md", "encoders.md"])
 def test_generated_pages_are_current(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     module = generator()

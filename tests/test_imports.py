@@ -12,10 +12,11 @@ import eyechart
 PACKAGE = Path(eyechart.__file__).parent
 LAYERS = (
     ("errors",),
-    ("files", "specs", "progress"),
+    ("files", "specs", "progress", "libraries"),
     ("types", "settings", "signatures"),
     ("entries", "images", "metrics", "probes"),
     ("registry",),
+    ("cards",),
     ("embedding", "results", "adopt"),
     ("case",),
     ("training",),
@@ -24,7 +25,7 @@ LAYERS = (
     ("plan",),
     ("measuring",),
     ("runs", "show"),
-    ("estimate", "verification", "conformance"),
+    ("estimate", "verification", "conformance", "fetching"),
     ("examination", "hygiene"),
     ("cli",),
     ("__init__", "__main__"),

@@ -21,6 +21,7 @@ _WHERE = {
     "cost": "eyechart.costs",
     "audit": "eyechart.hygiene.auditing",
     "Embedder": "eyechart.embedder",
+    "download": "eyechart.fetching",
     "verify": "eyechart.verification",
     "doctor": "eyechart.examination",
     "Results": "eyechart.runs",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from eyechart.estimate import dry_run as dry_run
     from eyechart.examination import doctor as doctor
     from eyechart.exports import embed as embed
+    from eyechart.fetching import download as download
     from eyechart.hygiene.auditing import audit as audit
     from eyechart.images.views import from_arrays as from_arrays
     from eyechart.images.views import from_files as from_files

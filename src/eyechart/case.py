@@ -1,15 +1,20 @@
 """What a task may touch: one encoder, one data set, and random numbers of its own."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from eyechart.embedding.derived import embed_any
 from eyechart.embedding.devices import device
+from eyechart.embedding.soundness import doubt
 from eyechart.errors import EyechartError
 from eyechart.files import digest
 from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
+
+log = logging.getLogger("eyechart")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,6 +28,7 @@ class Case:
     label: str = ""  # for progress and errors
     others: Mapping[str, Dataset] = dataclasses.field(default_factory=dict)  # data sets named by DataSpec options
     seen: dict[str, Embeddings] = dataclasses.field(default_factory=dict)
+    learned: dict[str, Any] = dataclasses.field(default_factory=dict)  # by derived encoders from train, by their keys
     notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -44,11 +50,17 @@ class Case:
     def embed(self, split: str | Images) -> Embeddings:
         """Give the embeddings of a split, or of a view or another data set's images; computed once, then stored."""
         if isinstance(split, Images):
-            return embed_any(self.encoder, split, self._train, what=self.label)
+            return self._embedded(split, self.label)
         if split not in self.seen:
-            embedded = embed_any(self.encoder, self.images(split), self._train, what=f"{self.label} {split}")
-            self.seen[split] = embedded
+            self.seen[split] = self._embedded(self.images(split), f"{self.label} {split}")
         return self.seen[split]
+
+    def _embedded(self, images: Images, what: str) -> Embeddings:
+        embedded = embed_any(self.encoder, images, self._train, what=what, learned=self.learned)
+        if wrong := doubt(embedded.x):
+            log.warning("%s: %s", what, wrong)
+            self.note(f"{what.removeprefix(self.label).strip() or 'another data set'}: {wrong}")
+        return embedded
 
     def _train(self) -> Images:
         return self.images("train")

@@ -6,12 +6,15 @@ Nothing heavy is imported for a list; showing an encoder builds it when its tran
 import dataclasses
 import difflib
 import math
+import re
+import shlex
 from typing import Any, Literal
 
 from eyechart import settings, study
-from eyechart.errors import EyechartError
+from eyechart.cards import Card, cards, cards_of
+from eyechart.errors import EyechartError, NotHere, Unavailable
 from eyechart.metrics.names import metrics
-from eyechart.registry import Bound, Kind, aliases, bind, entries
+from eyechart.registry import Bound, Kind, bind, entries
 from eyechart.specs import literal
 
 ListKind = Literal["encoders", "datasets", "tasks", "studies", "metrics"]
@@ -31,8 +34,7 @@ def listing(kind: str, **flags: Any) -> list[dict[str, Any]]:
             case "metrics":
                 return [_metric(name) for name in metrics()]
             case "encoders":
-                cards = [{"name": name, "about": _card_line(card)} for name, card in aliases().items()]
-                return _entry_rows("encoders") + cards
+                return _entry_rows("encoders") + [{"name": one.name, "about": _line(one)} for one in cards().values()]
             case other:
                 return _entry_rows(other)
 
@@ -70,14 +72,17 @@ def _entry_rows(kind: Kind) -> list[dict[str, Any]]:
     return rows
 
 
-def _card_line(card: dict[str, Any]) -> str:
-    return f"{card['objective']}; {card['parameters']} M parameters; {card['license']}; {card['spec']}"
+def _line(card: Card) -> str:
+    known = f"{card.family} {card.backbone}; {card.objective}; {card.parameters:g} M parameters"
+    return f"{known}; {card.license}; {card.spec}"
 
 
 def describe(kind: str, name: str, **flags: Any) -> dict[str, Any]:
     """Give all that is known of one encoder, data set, task, study or metric.
 
-    For an encoder that includes its transform, dimension and key, for a data set its splits and classes.
+    For an encoder with a card that is the card, and nothing is built or downloaded; for another one its transform,
+    dimension and key; for a data set its splits and classes. Data that are not here are not downloaded: then it is said
+    where they were looked for, and how to get them.
 
     Raises:
         EyechartError: no such name, or its weights or images cannot be had.
@@ -93,21 +98,21 @@ def describe(kind: str, name: str, **flags: Any) -> dict[str, Any]:
             case "encoders":
                 return _plugin(bind("encoders", name)) | _encoder(bind("encoders", name))
             case "datasets":
-                return _plugin(bind("datasets", name)) | _dataset(bind("datasets", name))
+                return _plugin(bind("datasets", name)) | _dataset(bind("datasets", name), flags.get("data_dir"))
             case _:
                 return _plugin(bind("tasks", name)) | {"headline": bind("tasks", name).entry.constants.get("HEADLINE")}
 
 
 def _plugin(bound: Bound) -> dict[str, Any]:
-    card = aliases().get(bound.label, {}) if bound.kind == "encoders" else {}
-    return {
-        "spec": bound.text,
-        "about": bound.entry.function.doc,
-        **{k: v for k, v in card.items() if k != "spec"},
-    }
+    return {"spec": bound.text, "about": bound.entry.function.doc}
 
 
 def _encoder(bound: Bound) -> dict[str, Any]:
+    known = cards_of(bound.text)
+    if known and known[0].download and not bound.nested("encoders"):
+        card = dataclasses.asdict(known[0])
+        stated = {name: value for name, value in card.items() if name != "spec" and value not in (None, ())}
+        return {"card": stated, "bibtex": known[0].bibtex}
     from eyechart.embedding.loading import load_encoder
     from eyechart.types import Derived
 
@@ -124,8 +129,62 @@ def _encoder(bound: Bound) -> dict[str, Any]:
     }
 
 
-def _dataset(bound: Bound) -> dict[str, Any]:
-    data = bound.call()
+def _dataset(bound: Bound, data_dir: Any) -> dict[str, Any]:
+    try:
+        with settings.looking():
+            data = bound.call()
+    except NotHere as missing:
+        return _without(bound, all_missing(bound, missing), data_dir)
+    except Unavailable as missing:
+        if bound.argument is not None:  # a path that leads nowhere
+            raise
+        return _without(bound, missing, data_dir)
     splits = {split: {"n": len(images), "key": images.key} for split, images in data.items()}
     first = next(iter(data.values()))
-    return {"splits": splits, "classes": first.classes, "groups": first.groups is not None}
+    return {
+        "license": license_of(bound) or "not stated",
+        "splits": splits,
+        "classes": first.classes,
+        "groups": first.groups is not None,
+    }
+
+
+def _without(bound: Bound, missing: Unavailable, data_dir: Any) -> dict[str, Any]:
+    """Give what is known of a data set that is not here."""
+    known = {"here": False, "reason": str(missing), "license": license_of(bound) or "not stated"}
+    if not isinstance(missing, NotHere):  # it says how to get it by hand
+        return known
+    where = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else ""
+    size = {} if missing.megabytes is None else {"megabytes": missing.megabytes}
+    return known | size | {"get_it": f"eyechart download --data {shlex.quote(bound.label)}{where}"}
+
+
+def parts_of(bound: Bound) -> list[Bound]:
+    """Give what an encoder or a data set is made of."""
+    return [bind(bound.kind, spec) for specs in bound.nested(bound.kind).values() for spec in specs]
+
+
+def all_missing(data: Bound, first: NotHere) -> NotHere:
+    """Give as one what a data set made of others lacks of all of them; `first` is what opening it met."""
+    found: list[NotHere] = []
+    for part in parts_of(data):
+        try:
+            with settings.looking():
+                part.call()
+        except NotHere as error:
+            found.append(all_missing(part, error))
+        except EyechartError:  # said when it is opened for use
+            continue
+    if len(found) < 2:
+        return first
+    known = [error.megabytes for error in found if error.megabytes is not None]
+    return NotHere(" And ".join(map(str, found)), sum(known) if len(known) == len(found) else None)
+
+
+def license_of(data: Bound) -> str:
+    """Give the license that a data set's docstring states after its source; of one made of others, all of theirs."""
+    if parts := parts_of(data):
+        return "; ".join(dict.fromkeys(found for part in parts if (found := license_of(part))))
+    _, _, source = " ".join((data.entry.function.doc or "").split()).partition("Source: ")
+    stated = re.search(r"\(([^()]+)\)\.", source)
+    return stated[1] if stated else ""

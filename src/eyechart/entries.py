@@ -20,6 +20,7 @@ from typing import Any, Literal, cast
 from eyechart import settings
 from eyechart.errors import EyechartError
 from eyechart.files import digest, sha256_of
+from eyechart.libraries import torchvision_needed
 from eyechart.signatures import Function, functions
 
 log = logging.getLogger("eyechart")
@@ -51,7 +52,8 @@ class Entry:
         """Import the plugin and give its function."""
         if self.value is not None:
             return self.value
-        module = importlib.import_module(self.module) if self.module else _import_file(self.path)
+        with torchvision_needed():
+            module = importlib.import_module(self.module) if self.module else _import_file(self.path)
         return getattr(module, self.function.name)
 
 
@@ -146,7 +148,12 @@ def _import_file(path: Path) -> Any:
 
 
 @functools.cache
-def aliases() -> dict[str, dict[str, Any]]:
-    """Give the friendly names of encoders, each with its spec and card."""
+def alias_tables() -> dict[str, dict[str, Any]]:
+    """Give the friendly names of encoders, each with what the file says of it."""
     with (_PACKAGE / "encoders" / "aliases.toml").open("rb") as file:
         return tomllib.load(file)
+
+
+def aliases() -> dict[str, str]:
+    """Give the friendly names of encoders, each with the spec it stands for."""
+    return {name: table["spec"] for name, table in alias_tables().items()}

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from eyechart import settings
+from eyechart.cards import cards_of
 from eyechart.embedding import fill
 from eyechart.embedding.derived import leaves
 from eyechart.embedding.embed import stored_already
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, NotHere, not_here
 from eyechart.files import read_json
 from eyechart.images.reading import Unreadable
-from eyechart.plan import Cell, Plan, make_plan
+from eyechart.plan import Cell, Plan, announce, make_plan, warn
 from eyechart.results import records
 from eyechart.runs import QUICK, folder_of
 from eyechart.types import Dataset, Derived, Encoder, Images
@@ -26,10 +27,10 @@ _SAMPLE = 8  # images timed where nothing is known of an encoder's speed
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What would happen to one cell. `seconds` is the embedding time, None where the encoder cannot be had."""
+    """What would happen to one cell. `seconds` is the embedding time, None where encoder or data are not here."""
 
     cell: str
-    state: str  # done, ready (embeddings are stored), to embed, cannot
+    state: str  # done, ready (embeddings are stored), to embed, to download, cannot
     images: int = 0
     seconds: float | None = None
     reason: str = ""
@@ -53,9 +54,14 @@ def dry_run(
     seed: Sequence[int] = (),
     **flags: Any,
 ) -> list[Forecast]:
-    """Say what `run` with the same arguments would do, cell by cell."""
-    with settings.using(**flags):
+    """Say what `run` with the same arguments would do, cell by cell; in a log, licenses and what may be downloaded.
+
+    Nothing is downloaded: of data or weights that are not here, it is said that they would be.
+    """
+    with settings.using(**flags), settings.looking():
         plan = make_plan(study, encoder, data, task, seed, QUICK if quick and limit is None else limit)
+        announce(plan)
+        warn(plan)
         return list(forecast(plan, folder_of(plan, out), redo=redo))
 
 
@@ -69,14 +75,26 @@ def forecast(plan: Plan, out: Path, *, redo: bool = False) -> Iterator[Forecast]
     present = records.by_id(out)
     for cell in plan.cells:
         try:
-            encoder = plan.encoder(cell.encoder)
+            yield _foreseen(plan, cell, counted, {} if redo else present)
         except EyechartError as error:
-            yield Forecast(str(cell), "cannot", reason=str(error))
-            continue
-        if not redo and plan.record_id(cell)[:12] in present:
-            yield Forecast(str(cell), "done", seconds=0.0)
-        else:
-            yield _to_embed(cell, encoder, plan.data[cell.data.text], counted)
+            yield Forecast(str(cell), "to download" if isinstance(error, NotHere) else "cannot", reason=str(error))
+
+
+def _foreseen(plan: Plan, cell: Cell, counted: set[tuple[str, str]], present: Mapping[str, Path]) -> Forecast:
+    if missing := plan.missing.get(cell.data.text):
+        raise missing
+    plan.others(cell.task)  # from here on it is weights that may not be here
+    try:
+        encoder = plan.encoder(cell.encoder)
+        if plan.record_id(cell)[:12] in present:
+            return Forecast(str(cell), "done", seconds=0.0)
+        return _to_embed(cell, encoder, plan.data[cell.data.text], counted)
+    except EyechartError as error:
+        if not_here(error) is None:
+            raise
+        size = sum(card.download for card in cards_of(cell.encoder.text))
+        said = f"about {size:,} MB" if size else "they"
+        raise NotHere(f"not here yet: the weights of {cell.encoder.label}; {said} will be downloaded.") from error
 
 
 def _to_embed(cell: Cell, encoder: Encoder | Derived, data: Dataset, counted: set[tuple[str, str]]) -> Forecast:

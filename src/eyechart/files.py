@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from eyechart.errors import DiskFull, EyechartError
 
 TEMPORARY = ".tmp-"
+PARTIAL = ".partial-"  # before the name of a file that is being downloaded
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

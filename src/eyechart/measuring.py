@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
+import numpy as np
+
 from eyechart.case import Case
 from eyechart.embedding.loading import identity as spec_identity
 from eyechart.files import digest
@@ -10,6 +12,8 @@ from eyechart.images.folds import POOLED, parts
 from eyechart.plan import Cell, Plan, of_machine
 from eyechart.results.folds import Fold, measures_of
 from eyechart.types import Dataset, Derived, Encoder, Measure
+
+_COMPARED = 64  # images whose embeddings tell encoders apart
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,7 @@ class Measured:
     notes: tuple[str, ...]
     left_out: Mapping[str, Mapping[str, str]]  # split -> id -> reason
     tested: tuple[str, ...] = ()  # ids of the test images that were embedded
+    features: str = ""  # equal for two encoders that give the same embeddings
 
 
 def carry_out(plan: Plan, cell: Cell, encoder: Encoder | Derived, data: Dataset) -> Measured:
@@ -50,6 +55,7 @@ def _measured(plan: Plan, cell: Cell, encoder: Encoder | Derived, data: Dataset,
         notes=tuple(case.notes),
         left_out={split: dict(z.left_out) for split, z in case.seen.items() if z.left_out},
         tested=case.seen["test"].ids if "test" in case.seen else (),
+        features=digest(np.ascontiguousarray(case.seen["test"].x[:_COMPARED]).tobytes()) if "test" in case.seen else "",
     )
 
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eyechart import adopt
+from eyechart.cards import cards_of, overlaps
+from eyechart.catalog import all_missing
 from eyechart.embedding.devices import precision
 from eyechart.embedding.loading import identity, load_encoder
 from eyechart.embedding.machine import machine as machine_here
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, NotHere
 from eyechart.images import folds
 from eyechart.images.splits import limited
 from eyechart.images.views import detached
-from eyechart.registry import Bound, Kind, aliases, bind
+from eyechart.registry import Bound, Kind, bind
 from eyechart.results import records
 from eyechart.study import Study, read_study
 from eyechart.types import Dataset, Derived, Encoder
@@ -45,6 +47,7 @@ class Plan:
     limit: int | None
     loaded: dict[str, Encoder | Derived | Exception] = dataclasses.field(default_factory=dict)  # by bound text
     opened: dict[str, Dataset] = dataclasses.field(default_factory=dict)  # further data sets, by bound text
+    missing: dict[str, NotHere] = dataclasses.field(default_factory=dict)  # data sets a dry run does not find, likewise
 
     def encoder(self, bound: Bound) -> Encoder | Derived:
         """Give an encoder with its key. One network is held at a time; one that cannot be had is asked for once."""
@@ -100,9 +103,9 @@ def make_plan(
     named = read_study(study or ("choose" if data else "quickstart"))
     if encoder:  # only a study's own list may hold what cannot be had: who names an encoder wants it
         named = dataclasses.replace(named, skip_unavailable=False)
-    encoders = _bound("encoders", encoder or named.encoders)
-    sets = _bound("datasets", data or named.data)
-    tasks = _bound("tasks", task or named.tasks)
+    encoders = bound_each("encoders", encoder or named.encoders)
+    sets = bound_each("datasets", data or named.data)
+    tasks = bound_each("tasks", task or named.tasks)
     for kind, listed in (("--encoder", encoders), ("--data", sets), ("--task", tasks)):
         if not listed:
             raise EyechartError(f"the study {named.name} names nothing for {kind}; give one or more.")
@@ -113,10 +116,11 @@ def make_plan(
         for what in tasks
         for number in (seed or named.seeds if draws(what) else (None,))
     ]
-    return Plan(named, cells, {bound.text: _opened(bound, limit) for bound in sets}, limit)
+    opened, missing = _opened_each(sets, limit)
+    return Plan(named, cells, opened, limit, missing=missing)
 
 
-def _bound(kind: Kind, named: Any) -> list[Bound]:
+def bound_each(kind: Kind, named: Any) -> list[Bound]:
     """Bind what was named, each once; a single spec or object need not be in a list."""
     listed = named if isinstance(named, list | tuple) else [named]
     return list({bound.text: bound for bound in (adopt.bound(kind, what) for what in listed)}.values())
@@ -134,6 +138,18 @@ def of_machine(task: Bound) -> bool:
     return bool(task.entry.constants.get("MACHINE", False))
 
 
+def _opened_each(sets: Sequence[Bound], limit: int | None) -> tuple[dict[str, Dataset], dict[str, NotHere]]:
+    """Open data sets. What is not here is given apart, where nothing may be fetched; a run fetches it at this point."""
+    opened: dict[str, Dataset] = {}
+    missing: dict[str, NotHere] = {}
+    for bound in sets:
+        try:
+            opened[bound.text] = _opened(bound, limit)
+        except NotHere as error:
+            missing[bound.text] = all_missing(bound, error)
+    return opened, missing
+
+
 def _opened(bound: Bound, limit: int | None) -> Dataset:
     data: Dataset = bound.call()
     if limit is None:
@@ -149,7 +165,14 @@ def _opened(bound: Bound, limit: int | None) -> Dataset:
 def announce(plan: Plan) -> None:
     """Say which encoders will be tried, under which licenses, and about how much could have to be downloaded."""
     for bound in {cell.encoder.text: cell.encoder for cell in plan.cells}.values():
-        card = aliases().get(bound.label)
-        if card is not None and "pretrained=False" not in card["spec"]:
-            size = 4 * card["parameters"]  # MB: four bytes for each weight
-            log.info("%s: %s; %s; %d MB if not downloaded yet", bound.label, card["objective"], card["license"], size)
+        for card in cards_of(bound.text):
+            if card.download:
+                known = f"{card.family} {card.backbone}, {card.objective}; {card.license}"
+                log.info("%s: %s; %s MB if not downloaded yet", bound.label, known, f"{card.download:,}")
+
+
+def warn(plan: Plan) -> None:
+    """Say which encoders were trained on images of the data sets they are going to be tested on."""
+    tested = ((cell.encoder.label, cell.encoder.text, cell.data.text, cell.task.text) for cell in plan.cells)
+    for line in overlaps(tested):
+        log.warning("note: %s", line)

@@ -7,6 +7,7 @@ from typing import Any
 
 from eyechart.entries import KINDS, Entry, Kind, aliases, entries, plugin_entries
 from eyechart.errors import EyechartError
+from eyechart.libraries import torchvision_needed
 from eyechart.signatures import conform, is_tuple, names_in
 from eyechart.specs import Spec, literal, parse, written
 
@@ -79,7 +80,7 @@ def bind(kind: Kind, text: str) -> Bound:
     if kind == "encoders" and spec.name in aliases() and spec.argument is None:
         if spec.texts:
             raise EyechartError(f"{spec.name} takes options only as name=value; got {literal(spec.texts[0])}.")
-        base, given = parse(aliases()[spec.name]["spec"]), spec.options
+        base, given = parse(aliases()[spec.name]), spec.options
         alias = written(spec.name, None, given)
         spec = Spec(base.name, base.argument, base.options | given)
     known = entries(kind)
@@ -152,7 +153,8 @@ def _unknown(kind: Kind, spec: Spec) -> str:
 
 def _near_timm(name: str, near: list[str]) -> list[str]:
     """Put timm's model of exactly this name first; where nothing else is near, give what timm has that is."""
-    import timm  # slow, but only on the way to an error message
+    with torchvision_needed():
+        import timm  # slow, but only on the way to an error message
 
     models = timm.list_models()
     if name.partition(".")[0] in models:

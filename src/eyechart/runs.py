@@ -17,10 +17,11 @@ from eyechart.errors import DiskFull, EyechartError, Unavailable
 from eyechart.files import check_writable, write_json
 from eyechart.images.folds import fold_of
 from eyechart.measuring import carry_out
-from eyechart.plan import Cell, Plan, announce, make_plan, of_machine, split_keys
+from eyechart.plan import Cell, Plan, announce, make_plan, of_machine, split_keys, warn
 from eyechart.results import records
 from eyechart.results.compare import Comparison, comparison
-from eyechart.results.leaderboard import Leaderboard, headline, leaderboards
+from eyechart.results.doubts import at_chance, doubts
+from eyechart.results.leaderboard import Leaderboard, headline, labels, leaderboards
 from eyechart.results.table import frame
 from eyechart.types import Derived, Encoder, Record
 
@@ -51,15 +52,15 @@ class Results:
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)  # encoder -> why
     computed: int = 0
 
-    def table(self, *, aggregate: bool = False) -> "pandas.DataFrame":
-        """Give the tidy rows of every measure."""
-        return frame(self.records, aggregate=aggregate)
+    def table(self, *, aggregate: bool = False, by: str | None = None) -> "pandas.DataFrame":
+        """Give the tidy rows of every measure (see `eyechart.table`)."""
+        return frame(self.records, aggregate=aggregate, by=by)
 
-    def compare(self, metric: str | None = None, *, where: str | None = None) -> Comparison:
+    def compare(self, metric: str | None = None, *, where: str | None = None, by: str | None = None) -> Comparison:
         """Say which encoder is really better and which to use (see `eyechart.compare`)."""
         here = {record.id for record in self.records}
         found = [record for record in records.read_all(self.out) if record.id in here]
-        return comparison(found, dict.fromkeys(here, self.out), metric, where=where)
+        return comparison(found, dict.fromkeys(here, self.out), metric, where=where, by=by)
 
     def leaderboards(self) -> list[Leaderboard]:
         """Give one leaderboard for each data set."""
@@ -123,6 +124,7 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
     present = records.by_id(out)
     if plan.study.skip_unavailable:
         announce(plan)
+    warn(plan)
     for cell in plan.cells:
         try:
             record, fresh = _cell(plan, cell, out, present, redo)
@@ -137,6 +139,8 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
             if isinstance(error, DiskFull):
                 break
     results = Results(out, done, failures, skipped, computed)
+    for line in doubts(done, labels(done)) if computed else ():
+        log.warning("%s", line)
     if done:
         write_json(out / records.RUN_FILE, _summary(plan, results))
     return results
@@ -196,7 +200,7 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
     data = plan.data[cell.data.text]
     here = {"machine": machine()} if of_machine(cell.task) else {}
     measured = carry_out(plan, cell, encoder, data)
-    return Record(
+    record = Record(
         id=identity,
         keys={"encoder": encoder.key, "data": split_keys(data), **here},
         encoder=cell.encoder.label,
@@ -213,8 +217,12 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
         headline=cell.task.entry.constants.get("HEADLINE", {}),
         notes=measured.notes,
         left_out=measured.left_out,
-        made=_made(encoder, time.monotonic() - start),
+        made=_made(encoder, time.monotonic() - start) | {"features": measured.features},
     )
+    if wrong := at_chance(record, data):
+        log.warning("%s: %s", cell, wrong)
+        record = dataclasses.replace(record, notes=(*record.notes, wrong))
+    return record
 
 
 def _made(encoder: Encoder | Derived, seconds: float) -> dict[str, Any]:

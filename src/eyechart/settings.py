@@ -80,6 +80,24 @@ def using(**flags: Any) -> Iterator[Settings]:
         _active.reset(token)
 
 
+_looking: contextvars.ContextVar[bool] = contextvars.ContextVar("looking", default=False)
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Within the block nothing is downloaded or unpacked; data and weights that are not here raise NotHere."""
+    token = _looking.set(True)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
+
+
+def may_fetch() -> bool:
+    """Say whether what is not here may be downloaded and unpacked: not within a block of `looking`."""
+    return not _looking.get()
+
+
 def _resolve(given: dict[str, Any]) -> Settings:
     names = [field.name for field in dataclasses.fields(Settings)]
     variables = {name: os.environ.get(f"EYECHART_{name.upper()}") for name in names}

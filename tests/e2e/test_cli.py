@@ -180,7 +180,7 @@ def test_help_and_lists_come_at_once_because_nothing_heavy_is_loaded():
 
 def test_an_unknown_encoder_is_answered_with_near_names(eyechart):
     refused(eyechart("run", "--encoder", "pixel"), "pixel", "Did you mean pixels")
-    refused(eyechart("run", "--encoder", "resnet18"), "Did you mean timm:resnet18 or resnet50")
+    refused(eyechart("run", "--encoder", "resnet34"), "Did you mean timm:resnet34 or resnet")
 
 
 def test_a_misspelt_option_is_answered_with_the_right_one(eyechart):

@@ -11,7 +11,7 @@ import torch
 
 from eyechart import conformance, registry
 from eyechart.conformance import encoders as encoder_checks
-from eyechart.conformance.chance import chance
+from eyechart.results.chance import chance
 from eyechart.conformance.findings import Broken, attempt
 from eyechart.conformance.isolation import offline, seeded
 from eyechart.conformance.measures import check_metrics, refuse_malformed

@@ -171,6 +171,13 @@ def test_any_labels_make_a_file_name(task, data, encoder):
         assert not set(part) & set('/\\:*?"<>| \0\n')
 
 
+@pytest.mark.parametrize("name", ["a" + ".5" * 40, "a" + "." * 80])
+def test_a_record_whose_name_is_cut_at_a_dot_is_read_again(name):
+    path = records.save(OUT, record(measure(0.5), encoder=name))
+    assert not path.name.startswith(".")
+    assert [found.encoder for found in records.read_all(OUT)] == [name]
+
+
 def test_several_runs_are_read_as_one():
     records.save(Path("one"), record(measure(0.5)))
     records.save(Path("two"), record(measure(0.5)))

@@ -4,7 +4,7 @@ import pytest
 
 import eyechart
 from eyechart import settings
-from eyechart.registry import KINDS, aliases, bind, entries
+from eyechart.registry import KINDS, bind, entries
 from eyechart.specs import written
 from samples import PLUGIN, output_of, photos, refuses
 
@@ -77,9 +77,9 @@ def test_a_name_like_no_other_gets_no_hint():
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("resnet18", "timm:resnet18"),  # although an alias, resnet50, is spelt much the same
+        ("resnet34", "timm:resnet34"),  # although an alias, resnet50, is spelt much the same
         ("vit_base_patch16_224.mae", "timm:vit_base_patch16_224.mae"),
-        ("efficientnetb0", "timm:efficientnet_b0"),
+        ("mobilenetv2100", "timm:mobilenetv2_100"),
     ],
 )
 def test_a_name_of_timm_is_answered_with_its_spec(text, near):
@@ -128,12 +128,6 @@ def test_an_alias_stands_for_its_spec_and_keeps_its_name_for_people():
     assert bound.label == "dinov2_s14(size=98)"
     spelt_out = bind("encoders", "timm:vit_small_patch14_dinov2.lvd142m(size=98)")
     assert bound.text == spelt_out.text
-
-
-def test_every_alias_binds_and_has_a_card():
-    for name, card in aliases().items():
-        assert bind("encoders", name).label == name
-        assert {"spec", "objective", "license", "parameters"} <= set(card)
 
 
 def test_an_existing_path_alone_means_a_folder(tmp_path):

@@ -24,6 +24,7 @@ for command in (
     running.embed,
     running.cost,
     auditing.audit,
+    upkeep.download,
     upkeep.verify,
     upkeep.doctor,
 ):

@@ -8,20 +8,28 @@ import typer
 
 from eyechart.cli.options import Cache, DataDir, Json, Outs, Plugins, given, run_folders
 
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="FIELD", help="Group encoders by a field of their cards, such as objective."),
+]
+
 
 def table(
     outs: Outs = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    aggregate: Annotated[bool, typer.Option("--aggregate", help="Mean and spread over seeds.")] = False,
+    aggregate: Annotated[
+        bool, typer.Option("--aggregate", help="Mean and spread over seeds; with --by, over a group's encoders.")
+    ] = False,
+    by: By = None,
 ) -> None:
     """Print one tidy row for each measure.
 
-    The columns are encoder, data, task, seed, metric, value, low, high, n, and one for each facet.
+    The columns are encoder, data, task, seed, metric, value, low, high, n, and one for each facet; with --by one more.
     """
     from eyechart.results.table import table as tidy
 
-    frame = tidy(run_folders(outs), aggregate=aggregate)
+    frame = tidy(run_folders(outs), aggregate=aggregate, by=by)
     if as_json:
         typer.echo(frame.to_json(orient="records", indent=1))
     elif as_csv:
@@ -35,6 +43,7 @@ def table(
 def report(
     outs: Outs = None,
     file: Annotated[Path | None, typer.Option("-o", "--output", help="The file; by default OUT/report.html.")] = None,
+    by: By = None,
 ) -> None:
     """Write one HTML file that needs no network.
 
@@ -42,7 +51,7 @@ def report(
     """
     from eyechart.show.report import report as write_report
 
-    typer.echo(write_report(run_folders(outs), file=file))
+    typer.echo(write_report(run_folders(outs), file=file, by=by))
 
 
 def compare(
@@ -54,6 +63,7 @@ def compare(
         str | None,
         typer.Option("--where", metavar="TEXT", help='What the pick must meet, as in "latency_ms<20 and gmacs<5".'),
     ] = None,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Say what is really better: paired differences, tie groups, a pick.
@@ -62,7 +72,7 @@ def compare(
     """
     from eyechart.results.compare import compare as compared
 
-    comparison = compared(run_folders(outs), metric, where=where)
+    comparison = compared(run_folders(outs), metric, where=where, by=by)
     if as_json:
         typer.echo(json.dumps(comparison.as_dict(), indent=1, allow_nan=False))
     else:
@@ -98,7 +108,8 @@ def show(
 ) -> None:
     """Show all that is known of one name.
 
-    Options and defaults; of an encoder its transform, dimension and what was loaded; of a data set its splits.
+    Options and defaults; of an encoder its card, or else its transform, dimension and what was loaded; of a data set
+    its splits.
     """
     from eyechart.catalog import describe
 

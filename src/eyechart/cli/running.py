@@ -1,6 +1,7 @@
 """Commands that compute: run, embed, cost."""
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,10 +58,10 @@ def _print_forecast(cells: list[Any], as_json: bool) -> None:
     seconds = sum(cell.seconds or 0 for cell in cells)
     typer.echo(
         f"{len(cells)} cells, {sum(c.images for c in cells)} images to embed, about {seconds:.0f} s; probes not counted"
+        f"{', nor what is not here yet' * any(c.state == 'to download' for c in cells)}"
     )
-    for cell in cells:
-        if cell.reason:
-            typer.echo(f"{cell.cell}: {cell.reason}", err=True)
+    for line in _by_reason((c.cell, c.reason) for c in cells if c.reason):
+        typer.echo(line, err=True)
 
 
 def _print_results(results: Any, as_json: bool) -> None:
@@ -93,13 +94,18 @@ def _print_results(results: Any, as_json: bool) -> None:
 
 
 def _print_failures(failures: Any) -> None:
-    """One line for each reason, however many cells it stopped."""
+    for line in _by_reason((failure.cell, failure.reason) for failure in failures):
+        typer.echo(f"error: {line}", err=True)
+
+
+def _by_reason(cells: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Give one line for each reason, however many cells have it."""
     by_reason: dict[str, list[str]] = {}
-    for failure in failures:
-        by_reason.setdefault(failure.reason, []).append(failure.cell)
-    for reason, cells in by_reason.items():
-        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        typer.echo(f"error: {cells[0]}{more}: {' '.join(reason.split())}", err=True)
+    for cell, reason in cells:
+        by_reason.setdefault(reason, []).append(cell)
+    for reason, named in by_reason.items():
+        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        yield f"{named[0]}{more}: {' '.join(reason.split())}"
 
 
 @with_settings

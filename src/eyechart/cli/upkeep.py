@@ -1,4 +1,4 @@
-"""Commands that look after things: verify, doctor, cache."""
+"""Commands that look after things: download, verify, doctor, cache."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,40 @@ from typing import Annotated, Any
 
 import typer
 
-from eyechart.cli.options import Cache, DataDir, Device, Json, Plugins, given, run_folders
+from eyechart.cli.options import Cache, Data, DataDir, Device, Encoders, Json, Plugins, given, run_folders
+
+
+def download(
+    study: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="A study's name or a TOML file.")] = None,
+    encoder: Encoders = [],  # noqa: B006, typer copies it
+    data: Data = [],  # noqa: B006
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be downloaded.")] = False,
+    data_dir: DataDir = None,
+    cache_dir: Cache = None,
+    plugin: Plugins = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Fetch data sets and weights, so that a run needs no network.
+
+    All that a study needs, or what is named; what is there already stays. Exit code 1 if some of it cannot be had.
+    """
+    import dataclasses
+
+    from eyechart.fetching import each, exit_code
+
+    fetched = []
+    flags = given(data_dir=data_dir, cache_dir=cache_dir, plugins=plugin)
+    for one in each(study, encoder=encoder, data=data, dry_run=dry_run, **flags):
+        fetched.append(one)
+        if not as_json:
+            typer.echo(one.line)
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(one) for one in fetched], indent=1))
+    states = [one.state for one in fetched]
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    awaited = sum(one.megabytes or 0 for one in fetched if one.state == "to download")
+    typer.echo(f"{counted}{f'; at most {awaited:,} MB to download' if awaited else ''}", err=True)
+    raise typer.Exit(exit_code(fetched))
 
 
 def verify(
@@ -76,17 +109,18 @@ def cache_ls(cache_dir: Cache = None, as_json: Json = False) -> None:
 def cache_gc(
     unused_days: Annotated[float, typer.Option("--unused-days", help="Remove what was not used for so long.")] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    data_dir: DataDir = None,
     cache_dir: Cache = None,
     as_json: Json = False,
 ) -> None:
     """Remove what is damaged or long unused.
 
-    A run computes it again when it is needed.
+    A run computes it again when it is needed. Beginnings of downloads that nobody went on with go as well.
     """
     from eyechart import settings
     from eyechart.embedding import cache
 
-    with settings.using(**given(cache_dir=cache_dir)):
+    with settings.using(**given(data_dir=data_dir, cache_dir=cache_dir)):
         gone = cache.gc(unused_days=unused_days, dry_run=dry_run)
     _print_kept(gone, as_json)
     typer.echo(f"{'would free' if dry_run else 'freed'} {sum(kept.size for kept in gone) / 2**20:.1f} MiB", err=True)

@@ -3,7 +3,8 @@
 The tests put every packaged plugin through these checks, `eyechart doctor --plugin FILE` those of a file. A plugin that
 cannot be built from its bare name is tried on a small spec: the caller's, or `SAMPLES = {"mine": "mine:tiny"}` in its
 own file, or one known here. In it `{pictures}` stands for a folder of pictures made for the occasion, `{rows}` for one
-with embeddings of the pictures that encoders are tried on. Nothing is downloaded: what is not here is skipped.
+with embeddings of the pictures that encoders are tried on, `{checkpoint}` for a checkpoint and `{onnx}` for an ONNX
+file of small networks. Nothing is downloaded: what is not here is skipped.
 """
 
 import tempfile
@@ -18,7 +19,7 @@ from eyechart.conformance.findings import Finding, attempt
 from eyechart.conformance.isolation import offline
 from eyechart.conformance.measures import check_metrics
 from eyechart.conformance.plugins import check_entry
-from eyechart.conformance.samples import picture_folder, row_folder
+from eyechart.conformance.samples import checkpoint_folder, onnx_file, picture_folder, row_folder
 from eyechart.conformance.tasks import check_task
 from eyechart.errors import EyechartError
 from eyechart.registry import Bound, Entry, bind, plugin_entries
@@ -28,8 +29,16 @@ __all__ = ["Finding", "check", "check_metrics", "check_plugin"]
 _KNOWN = {
     "concat": 'concat(parts=("pixels", "noise"))',
     "folder": "folder:{pictures}",
+    "open_clip": "open_clip:ViT-S-32-alt(pretrained=False, size=32)",
     "precomputed": "precomputed:{rows}",
     "timm": "timm:test_vit(pretrained=False)",
+    "torchvision": "torchvision:resnet18(pretrained=False, size=64)",
+}
+_MADE = {
+    "{pictures}": picture_folder,
+    "{rows}": row_folder,
+    "{checkpoint}": checkpoint_folder,
+    "{onnx}": onnx_file,
 }
 _NEEDED = {"name", "signature", "binding"}  # where one of these fails, the plugin cannot be tried
 
@@ -61,7 +70,7 @@ def _spec(entry: Entry, samples: Mapping[str, str], scratch: Path) -> str:
     stated = entry.constants.get("SAMPLES")
     own = stated if isinstance(stated, dict) else {}
     spec = str({**_KNOWN, **own, **samples}.get(entry.name, entry.name))
-    for word, make in {"{pictures}": picture_folder, "{rows}": row_folder}.items():
+    for word, make in _MADE.items():
         if word in spec:
             spec = spec.replace(word, str(make(scratch / word.strip("{}"))))
     return spec

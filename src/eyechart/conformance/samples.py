@@ -3,6 +3,7 @@
 import colorsys
 import dataclasses
 import hashlib
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PIL import Image
 from eyechart.files import digest
 from eyechart.images.fingerprints import hash_arrays
 from eyechart.images.views import from_arrays
+from eyechart.registry import bind
+from eyechart.training.checkpoints import write_checkpoint
 from eyechart.types import Batch, Dataset, Encoder, Images, Pixels, Transform
 
 CLASSES = 5
@@ -70,6 +73,40 @@ def row_folder(root: Path) -> Path:
     np.save(root / "x.npy", np.random.default_rng(16).standard_normal((len(images), 8), dtype=np.float32))
     (root / "ids.txt").write_text("\n".join(images.ids) + "\n", encoding="utf-8")
     return root
+
+
+def checkpoint_folder(root: Path) -> Path:
+    """Write a checkpoint of a small network with random weights, as training writes it, and give its path."""
+    spec = "timm:test_vit(pretrained=False, size=32, seed=17)"
+    write_checkpoint(root, spec, bind("encoders", spec).call())
+    return root
+
+
+def onnx_file(root: Path) -> Path:
+    """Write a convolution and the mean over its places as an ONNX file, and give its path.
+
+    Where onnx is not installed nothing is written: an encoder that needs it says so first.
+    """
+    path = root / "small.onnx"
+    if importlib.util.find_spec("onnx") is None:
+        return path
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    kernel = np.random.default_rng(18).standard_normal((8, 3, 5, 5)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["images", "kernel"], ["map"], strides=[2, 2]),
+            helper.make_node("Relu", ["map"], ["lit"]),
+            helper.make_node("GlobalAveragePool", ["lit"], ["features"]),
+        ],
+        "small",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 24, 24])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 8, 1, 1])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    root.mkdir(parents=True, exist_ok=True)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    return path
 
 
 def colors() -> Dataset:

@@ -14,7 +14,7 @@ def digits(*, size: int = 32, seed: int = 0) -> Dataset:
     """1,797 handwritten digits of 8 x 8 gray pixels, enlarged to size x size RGB by repeating pixels.
 
     60 % train, 20 % val, 20 % test, stratified and seeded. Source: E. Alpaydin and C. Kaynak, Optical Recognition of
-    Handwritten Digits, UCI Machine Learning Repository (1998), CC BY 4.0, as in sklearn.datasets.load_digits.
+    Handwritten Digits, UCI Machine Learning Repository, 1998, as in sklearn.datasets.load_digits (CC BY 4.0).
     """
     if size < 1 or seed < 0:
         raise EyechartError(f"digits: size must be at least 1 and seed at least 0; got size={size} and seed={seed}.")

@@ -10,18 +10,19 @@ from pathlib import Path
 from eyechart import settings
 from eyechart.embedding import contents, store
 from eyechart.errors import EyechartError
-from eyechart.files import read_json, sha256_of
+from eyechart.files import PARTIAL, read_json, sha256_of
 
 _DAY = 86400.0
 _IN_USE = 1 / 24  # days: whoever works on a folder changes it far more often
+_GROWING = {"unfinished", "download"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """One set of stored embeddings."""
+    """One set of stored embeddings, or what is left of a download that stopped."""
 
-    folder: Path
-    state: str  # complete, unfinished, damaged
+    folder: Path  # of a download the file
+    state: str  # complete, unfinished, damaged; download
     images: int
     size: int  # bytes
     unused_days: float
@@ -66,23 +67,43 @@ def _age(path: Path) -> float:
 def gc(*, unused_days: float = 30, dry_run: bool = False) -> list[Kept]:
     """Remove embeddings that are damaged or were not used for so many days, and what killed runs left behind.
 
-    Nothing is lost that a run cannot compute again. What a run may be working on stays. Gives what was removed, or
-    would be.
+    So do the beginnings of downloads, in the data folder, that stopped so many days ago or whose file is there by now.
+    Nothing is lost that a run cannot compute or download again. What a run may be working on stays. Gives what was
+    removed, or would be.
     """
     if not unused_days >= 0:
         raise EyechartError(f"unused_days must be 0 or more days; got {unused_days}.")
     going = [kept for kept in ls() if kept.state == "damaged" or kept.unused_days >= unused_days]
-    going = [kept for kept in going if kept.state != "unfinished" or kept.unused_days >= _IN_USE]
+    going += [kept for kept in _begun() if kept.unused_days >= unused_days or _arrived(kept.folder)]
+    going = [kept for kept in going if kept.state not in _GROWING or kept.unused_days >= _IN_USE]
     if not dry_run:
         for kept in going:
             with contextlib.suppress(FileNotFoundError):  # another process was faster
-                shutil.rmtree(kept.folder)
+                shutil.rmtree(kept.folder) if kept.folder.is_dir() else kept.folder.unlink()
         for path in (*store.leftovers(settings.active().cache_dir), *contents.orphans()):
             if path.is_dir():  # of a download that was killed
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
     return going
+
+
+def _begun() -> list[Kept]:
+    """Give what is left of downloads to the data folder, as datasets._transfer keeps it beside the file to be."""
+    data = settings.active().data
+    found = [*data.glob(f"{PARTIAL}*"), *data.glob(f"*/{PARTIAL}*")]
+    return [Kept(path, "download", 0, _size(path), _touched(path)) for path in sorted(found) if path.is_file()]
+
+
+def _touched(begun: Path) -> float:
+    """Days since a download went on: what was noted at its start is as young as what comes."""
+    content = begun.with_name(begun.name.removesuffix(".json"))
+    return _age(content if content.is_file() else begun)
+
+
+def _arrived(begun: Path) -> bool:
+    name = begun.name.removeprefix(PARTIAL)
+    return any(begun.with_name(one).is_file() for one in (name, name.removesuffix(".json")))
 
 
 def verify() -> Iterator[tuple[Kept, bool]]:

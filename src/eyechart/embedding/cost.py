@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eyechart.types import Encoder
+from eyechart.types import Derived, Encoder
 
 _LEAST = 3  # timed calls, however long one takes
 _EVERY = 0.001  # seconds between looks at the memory
@@ -76,6 +76,16 @@ def weight_bytes(module: Any) -> int:
     """Give the bytes of a torch module's parameters and buffers."""
     held = [*module.parameters(), *module.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+
+def embedding_bytes(encoder: Encoder | Derived, dim: int) -> int:
+    """Give the bytes that one stored embedding of so many dimensions takes: 32 bits each, or what is said of a Derived.
+
+    >>> embedding_bytes(Derived(parts=("pixels",), apply=lambda state, parts: parts[0], bits=1), 100)
+    13
+    """
+    bits = encoder.bits if isinstance(encoder, Derived) else 32
+    return -(-bits * dim // 8)
 
 
 def gmacs(encoder: Encoder, one: np.ndarray) -> float:

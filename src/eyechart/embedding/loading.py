@@ -90,7 +90,8 @@ def identity(bound: Bound, *known_by_key: str) -> dict[str, Any]:
         for name, value in bound.options.items()
         if not annotated[name] & set(known_by_key)
     }
-    argument = _content(bound.argument) if function.argument_is_path else bound.argument
+    # What is not there may be a name, such as that of a repository
+    argument = (_content(bound.argument) if function.argument_is_path else None) or bound.argument
     return {"name": bound.name, "argument": argument, "options": options, "source": bound.entry.source_hash}
 
 

@@ -82,7 +82,7 @@ def _resized(
     if shape == image.shape[:2]:
         return np.ascontiguousarray(image[slice(*rows), slice(*columns)])
     if interpolation == "nearest":
-        whole = Image.fromarray(image).resize(shape[::-1], Image.Resampling.NEAREST)
+        whole = Image.fromarray(image).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
         return np.asarray(whole)[slice(*rows), slice(*columns)]
     from eyechart.embedding.resize import resized  # compiled: who resizes nothing need not wait for it
 

@@ -1,16 +1,25 @@
-"""The Hugging Face hub, asked now and then whether it answers."""
+"""The servers that weights come from, asked now and then whether they answer."""
 
 import contextlib
 import functools
 import logging
+import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import NamedTuple
+
+from eyechart import settings
+from eyechart.encoders._weights import first_line
+from eyechart.errors import NotHere
 
 log = logging.getLogger("eyechart")
 _SECONDS = 5
 _ASK_AGAIN = 60
+_REFUSED = {401, 403}  # what a server answers to someone who may not have something
+_LOGIN = "log in with `hf auth login` or a token in HF_TOKEN"
+_PLACE = re.compile(r"https?://[^/]+/(?:api/)?(?:models/)?((?:datasets/)?[\w.-]+/[\w.-]+)")
 
 
 @contextlib.contextmanager
@@ -19,20 +28,75 @@ def hub_if_it_answers() -> Iterator[None]:
 
     Left to itself the client tries every file for half a minute before it gives up. It is as it was after the block,
     so that a notebook whose network comes back is not left offline.
+
+    Raises:
+        NotHere: something is not cached, while nothing may be fetched.
     """
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT, int(time.monotonic() // _ASK_AGAIN))
+    constants.HF_HUB_OFFLINE = before or not settings.may_fetch() or not answers(constants.ENDPOINT)
     try:
         yield
+    except OSError as error:  # what the client raises for whatever it cannot get is one, too
+        if settings.may_fetch():
+            raise
+        raise NotHere("it is not in the hub cache.") from error
     finally:
         constants.HF_HUB_OFFLINE = before
 
 
-@functools.lru_cache(maxsize=1)
+def hub_reason(error: Exception) -> str:
+    """Say in a few words why the hub did not give something: for a license, or what its client says."""
+    refused = _refusal(error)
+    if refused is None:
+        return first_line(error)
+    if refused.kind == "GatedRepoError":
+        return f"the hub gives {refused.repository} only to those who accepted its license and are logged in"
+    if refused.kind == "RepositoryNotFoundError":
+        return f"the hub has no {refused.repository}, or does not show it to you"
+    return f"the hub refuses {refused.repository}: {refused.status}"
+
+
+def hub_remedy(error: Exception) -> str:
+    """Say what helps against that: to accept a license and log in, or a network."""
+    refused = _refusal(error)
+    if refused is None:
+        return "connect to the internet once"
+    if refused.kind == "RepositoryNotFoundError":
+        return f"check the name, or {_LOGIN}"
+    asked = "" if refused.kind == "GatedRepoError" else ", if it asks for that,"
+    return f"accept the license at https://huggingface.co/{refused.repository}{asked} and {_LOGIN}"
+
+
+class _Refusal(NamedTuple):
+    """The hub's answer to someone who may not have something."""
+
+    kind: str  # the class of its client's error
+    status: int
+    repository: str
+
+
+def _refusal(error: BaseException | None) -> _Refusal | None:
+    """Find such an answer in an error, or in what led to it."""
+    while error is not None:
+        kind, response = type(error).__name__, getattr(error, "response", None)
+        status = getattr(response, "status_code", 0)
+        if status in _REFUSED or kind == "RepositoryNotFoundError":
+            place = _PLACE.match(str(getattr(response, "url", "")))
+            return _Refusal(kind, status, place[1] if place else "this repository")
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def answers(address: str) -> bool:
+    """Say whether the server of an address answers, as it was found within the last minute."""
+    return _answers(address, int(time.monotonic() // _ASK_AGAIN))
+
+
+@functools.lru_cache(maxsize=8)
 def _answers(endpoint: str, minute: int) -> bool:
-    """Ask the hub; `minute` is there for the cache, so that many encoders in a row ask once."""
+    """Ask a server; `minute` is there for the cache, so that many encoders in a row ask once."""
     try:
         request = urllib.request.Request(endpoint, method="HEAD")
         urllib.request.urlopen(request, timeout=_SECONDS).close()

@@ -39,7 +39,8 @@ def from_module(
     """
     weights, order = state_hash(module), layout(module)
     where, kind = torch.device(device()), _TYPES[precision()]
-    module = module.eval().requires_grad_(False).to(where, memory_format=order)
+    module = module.eval().requires_grad_(False).to(where)
+    module = module.to(memory_format=order)  # pyright: ignore[reportCallIssue]
     see = _Seen(module, transform, features, order).to(where)
     most = at_a_time(transform.size) if where.type == "cpu" else None
 
@@ -68,6 +69,9 @@ def from_module(
 
 class _Seen(torch.nn.Module):
     """A network from the pixels as they are stored, uint8 [n, s, s, 3], to its embeddings."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(
         self,

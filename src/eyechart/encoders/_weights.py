@@ -1,7 +1,10 @@
 """Weight files into networks: no pickle, and no tensor missing or left over without a word."""
 
+import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -23,6 +26,11 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if _is_program(path):
+            raise EyechartError(
+                f"{path} is a TorchScript archive, a program and not only tensors, which eyechart does not load; save "
+                "its state dict as .safetensors."
+            )
         return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
     except EyechartError:
         raise
@@ -33,11 +41,19 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
                 "state dict as .safetensors."
             ) from error
         # torch.load meets a file of another kind with whatever its first bytes lead to, IndexError among others
-        raise EyechartError(f"{path} is no weight file that can be read: {_short(error)}") from error
+        raise EyechartError(f"{path} is no weight file that can be read: {first_line(error)}") from error
 
 
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def first_line(error: Exception) -> str:
+    """Give what an error of a library says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(". ")
+
+
+def _is_program(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.partition("/")[2] == "constants.pkl" for name in archive.namelist())
 
 
 def _unwrapped(content: object, path: Path) -> dict[str, torch.Tensor]:
@@ -47,7 +63,16 @@ def _unwrapped(content: object, path: Path) -> dict[str, torch.Tensor]:
             break
     if not isinstance(content, Mapping) or not all(isinstance(v, torch.Tensor) for v in content.values()):
         raise EyechartError(f"{path} holds no state dict (names to tensors).")
-    return {str(name).removeprefix("module."): value for name, value in content.items()}
+    tensors = {str(name).removeprefix("module."): value for name, value in content.items()}
+    return _with_versions(tensors, getattr(content, "_metadata", None))
+
+
+def _with_versions(tensors: Mapping[str, torch.Tensor], versions: Any) -> dict[str, torch.Tensor]:
+    """Attach the versions of the layers, where torch looks for them: by these it knows names that were changed."""
+    state = OrderedDict(tensors)
+    if versions is not None:
+        state._metadata = versions  # pyright: ignore[reportAttributeAccessIssue]
+    return state
 
 
 def load_into(
@@ -59,23 +84,29 @@ def load_into(
         EyechartError: a tensor is missing, left over or of another shape; its name is in the message.
     """
     wanted = network.state_dict()
-    given = {name: v for name, v in state.items() if not any(name.startswith(f"{part}.") for part in head)}
-    missing = [name for name in wanted if name not in given and not name.endswith(_COUNTERS)]
-    unexpected = [name for name in given if name not in wanted]
-    shapes = [
-        f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in given and given[name].shape != wanted[name].shape
-    ]
-    problems = [
-        f"{what} {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("other shapes:", shapes))
-        if names
-    ]
+    kept = {name: v for name, v in state.items() if not any(name.startswith(f"{part}.") for part in head)}
+    other = {name: v for name, v in kept.items() if name in wanted and v.shape != wanted[name].shape}
+    # A file without versions (safetensors has none) is read as one of today, which some networks insist on.
+    versions = getattr(state, "_metadata", None) or {"": wanted._metadata[""]}  # pyright: ignore[reportAttributeAccessIssue]
+    alike = _with_versions({name: v for name, v in kept.items() if name not in other}, versions)
+    try:
+        report = network.load_state_dict(alike, strict=False)
+    except (RuntimeError, ValueError) as error:
+        raise EyechartError(
+            f"{source} does not fit {type(network).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    missing = [name for name in report.missing_keys if name not in other and not name.endswith(_COUNTERS)]
+    shapes = [f"{name} {tuple(v.shape)} for {tuple(wanted[name].shape)}" for name, v in other.items()]
+    found = (("missing", missing), ("unexpected", report.unexpected_keys), ("other shapes:", shapes))
+    problems = [_listed(what, names) for what, names in found if names]
     if problems:
         raise EyechartError(
             f"{source} does not fit {type(network).__name__}: {'; '.join(problems)}. Is it of another architecture, or "
-            "are model_args= or size= needed?"
+            "are options needed, such as size= or model_args=?"
         )
-    network.load_state_dict({name: v for name, v in given.items() if name in wanted}, strict=False)
-    return len(given)
+    return len(kept)
+
+
+def _listed(what: str, names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{what} {', '.join(names[:5])}{more}"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from eyechart.encoders._rows import by_blocks
 from eyechart.errors import EyechartError
 from eyechart.probes.knn import unit
 from eyechart.types import Derived, EncoderSpec
@@ -17,6 +18,7 @@ def concat(*, parts: tuple[EncoderSpec, ...] = (), version: int = 1) -> Derived:
         raise EyechartError('concat needs two or more encoders: concat(parts=("pixels", "hog")).')
 
     def apply(state: Any, embeddings: Sequence[Float32[np.ndarray, "n _"]]) -> Float32[np.ndarray, "n d"]:
-        return np.hstack([unit(np.asarray(x)) for x in embeddings])
+        dim = sum(x.shape[1] for x in embeddings)
+        return by_blocks(lambda *rows: np.hstack([unit(x) for x in rows]), embeddings, dim)
 
     return Derived(parts=parts, apply=apply)

@@ -9,10 +9,12 @@ import timm as library
 import torch
 from timm.data.config import resolve_model_data_config
 
-from eyechart.encoders._hub import hub_if_it_answers
+from eyechart import settings
+from eyechart.encoders import _pooling
+from eyechart.encoders._hub import hub_if_it_answers, hub_reason, hub_remedy
 from eyechart.encoders._torch import from_module, seeded_init
-from eyechart.encoders._weights import load_into, read_state
-from eyechart.errors import EyechartError, Unavailable
+from eyechart.encoders._weights import first_line, load_into, read_state
+from eyechart.errors import EyechartError, NotHere, Unavailable
 from eyechart.files import sha256_of
 from eyechart.types import Encoder, FilePath, Transform
 
@@ -24,7 +26,8 @@ def timm(
     *,
     weights: FilePath | None = None,
     pretrained: bool = True,
-    pool: Literal["default", "cls", "mean", "cls+mean"] = "default",
+    pool: Literal["default", "cls", "mean", "cls+mean", "gem", "tokens4"] = "default",
+    layer: int | None = None,
     size: int | None = None,
     crop_pct: float | None = None,
     interpolation: str | None = None,
@@ -36,9 +39,19 @@ def timm(
     """A network of timm by its own name, classifier removed, features as timm pools them.
 
     `weights` loads a local safetensors or torch file (never through pickle) in place of the published weights;
-    `pretrained=False` without it leaves random weights, drawn with `seed`. `pool`: the class token, the mean of the
-    patch tokens (class and register tokens left out), both side by side, or timm's own. Size, crop, interpolation,
-    mean and std come from the model's configuration unless given.
+    `pretrained=False` without it leaves random weights, drawn with `seed`. Size, crop, interpolation, mean and std
+    come from the model's configuration unless given.
+
+    `pool`: timm's own; the class token (`cls`); the mean of the patch tokens or of the places of a feature map; both
+    side by side; their generalized mean (`gem`, p = 3, values clamped at 1e-6; Radenovic et al. 2018); or the class
+    tokens of the last four blocks side by side (`tokens4`), each through the final norm, as in the linear evaluation
+    of DINO and DINOv2 with n = 4. Class and register tokens are never part of a mean.
+
+    `layer` takes the features of one block (of a transformer) or stage (of others) in place of the last: counted from 0
+    as timm's `forward_intermediates` does (a ResNet's 0 is its stem), negative from the end, through the final norm
+    where timm applies it, which are all blocks of a transformer and the last stage of others. The default pool is then
+    the class token, or the mean where a block has none. Transformers whose last norm stands after their mean (BEiT,
+    the reg4_gap ones) have no norm before it: there `tokens4` and `layer` are not normalized.
     """
     _check_name(name)
     if size is not None and size < 1:
@@ -56,12 +69,12 @@ def timm(
         std=std or tuple(config["std"]),
         fill=(round(255 * average[0]), round(255 * average[1]), round(255 * average[2])) if border else (0, 0, 0),
     )
-    _check_pool(network, name, pool)
+    features = _pooling.of_timm(network, name, pool, layer)
     try:
-        return from_module(network, transform, features=lambda m, x: _features(m, x, pool), loaded=loaded)
+        return from_module(network, transform, features=features, loaded=loaded, stride=_pooling.stride(network))
     except (AssertionError, RuntimeError, ValueError) as error:
         square = f"{transform.size} x {transform.size}"
-        raise EyechartError(f"timm:{name} cannot take images of {square}: {_first_line(error)}.") from error
+        raise EyechartError(f"timm:{name} cannot take images of {square}: {first_line(error)}.") from error
 
 
 def _check_name(name: str) -> None:
@@ -112,6 +125,9 @@ def _published(name: str, arguments: dict[str, Any]) -> tuple[torch.nn.Module, s
     if config is None or not config.has_weights:
         raise EyechartError(f'timm publishes no weights for {name}; use pretrained=False or weights="FILE".')
     tag = f"{config.architecture}.{config.tag}" if config.tag else str(config.architecture)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / str(config.url).rpartition("/")[2]
+    if not (config.hf_hub_id or file.is_file() or settings.may_fetch()):  # some are at addresses of their own
+        raise NotHere(f"{file.parent} has no {file.name}")
     try:
         with seeded_init(0), hub_if_it_answers():  # timm draws random weights first
             network = library.create_model(name, pretrained=True, **arguments)
@@ -130,8 +146,8 @@ def _why_not(error: Exception, name: str, arguments: dict[str, Any], source: Any
             _created(name, arguments)  # where the arguments are at fault, it says so
     if not built or (isinstance(error, RuntimeError) and "state_dict" not in str(error)):
         return Unavailable(
-            f"the weights of timm:{name} cannot be had ({_first_line(error)}). Looked in the hub cache and at "
-            f'{source}; connect to the internet once, or name a local file with weights="FILE".'
+            f"the weights of timm:{name} cannot be had ({hub_reason(error)}). Looked in the hub cache and at "
+            f'{source}; {hub_remedy(error)}, or name a local file with weights="FILE".'
         )
     what = " ".join(str(error).split())[:300] or type(error).__name__
     return EyechartError(f"the published weights of timm:{name} do not fit the network that its options make: {what}")
@@ -141,42 +157,9 @@ def _created(name: str, arguments: dict[str, Any]) -> torch.nn.Module:
     try:
         return library.create_model(name, pretrained=False, num_classes=0, **arguments)
     except _BUILDING as error:
-        raise EyechartError(f"timm:{name} does not take these model_args: {_first_line(error)}.") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
+        raise EyechartError(f"timm:{name} does not take these model_args: {first_line(error)}.") from error
 
 
 def _head(network: torch.nn.Module) -> tuple[str, ...]:
     head = network.pretrained_cfg.get("classifier") or ()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
     return (head,) if isinstance(head, str) else tuple(head)
-
-
-def _check_pool(network: Any, name: str, pool: str) -> None:
-    # A network with register tokens alone has prefix tokens too; the class token, where there is one, is the first.
-    has_one = getattr(network, "cls_token", None) is not None and getattr(network, "num_prefix_tokens", 0)
-    if "cls" in pool and not has_one:
-        raise EyechartError(
-            f"timm:{name} has no class token in front of its patch tokens, so pool={pool!r} cannot be; use "
-            '"default" or "mean".'
-        )
-
-
-def _features(network: Any, pixels: torch.Tensor, pool: str) -> torch.Tensor:
-    if pool == "default":
-        return network(pixels)
-    tokens = network.forward_features(pixels)
-    parts = []
-    if "cls" in pool:
-        parts.append(tokens[:, 0])
-    if "mean" in pool:
-        parts.append(_patch_mean(network, tokens))
-    return torch.cat(parts, dim=1)
-
-
-def _patch_mean(network: Any, tokens: torch.Tensor) -> torch.Tensor:
-    if tokens.ndim == 3:
-        return tokens[:, getattr(network, "num_prefix_tokens", 0) :].mean(dim=1)
-    channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
-    return tokens.mean(dim=(1, 2) if channels_last else (2, 3))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from eyechart.libraries import torchvision_needed
 from eyechart.types import Pixels
 
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -44,10 +45,8 @@ def decode(content: bytes) -> Pixels:
 
 
 def _decode_jpeg(content: bytes) -> Pixels:
-    from torchvision.io import (
-        ImageReadMode,
-        decode_jpeg,
-    )  # libjpeg-turbo without the detour over PIL: 1.2 times
+    with torchvision_needed():
+        from torchvision.io import ImageReadMode, decode_jpeg  # libjpeg-turbo without the detour over PIL: 1.2 times
 
     encoded = _tensor(content)
     decoded: Any = decode_jpeg(encoded, mode=ImageReadMode.RGB)

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eyechart.cards import check_field
 from eyechart.errors import EyechartError
 from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
@@ -14,6 +15,7 @@ from eyechart.results.costs import COSTS, costs
 from eyechart.results.decision import Decision, Inquiry, decide
 from eyechart.results.leaderboard import labels, leaderboards, told_apart
 from eyechart.results.records import as_folders, read_places
+from eyechart.results.seen import seen
 from eyechart.results.stored import Source
 from eyechart.results.where import parse
 from eyechart.types import Record
@@ -26,7 +28,7 @@ _NO_MERIT = {"confidence"}  # more of it is not better, so it can choose nothing
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
-    """A decision for each data set. Shown as its sentences; `frame` and `pairs` are tables."""
+    """A decision for each data set. Shown as its sentences; `frame`, `pairs` and `groups` are tables."""
 
     decisions: tuple[Decision, ...]
 
@@ -51,6 +53,14 @@ class Comparison:
             [{"data": one.data, **dataclasses.asdict(pair)} for one in self.decisions for pair in one.pairs]
         )
 
+    def groups(self) -> "pandas.DataFrame":
+        """Give one row for each data set, task and group of encoders, where `by` was given."""
+        import pandas
+
+        return pandas.DataFrame(
+            [{"data": one.data, **dataclasses.asdict(group)} for one in self.decisions for group in one.groups]
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Give everything as plain values, fractions as fractions."""
         return dataclasses.asdict(self)
@@ -64,7 +74,11 @@ class Comparison:
 
 
 def compare(
-    outs: str | Path | Sequence[str | Path], metric: str | None = None, *, where: str | None = None
+    outs: str | Path | Sequence[str | Path],
+    metric: str | None = None,
+    *,
+    where: str | None = None,
+    by: str | None = None,
 ) -> Comparison:
     """Compare the encoders of one or more run folders: tie groups, differences, a pick, one sentence.
 
@@ -78,22 +92,28 @@ def compare(
             accuracy where the largest class has at least five times the images of the smallest.
         where: conditions that a recommended encoder must meet, such as "latency_ms < 20 and parameters < 1e8".
             Metrics of quality are those on val.
+        by: a field of encoders' cards, such as "objective": their means are compared, too.
 
     Raises:
-        EyechartError: a folder holds no records, or only what encoders cost; a file in it is damaged; or `metric` or
-            `where` cannot be used.
+        EyechartError: a folder holds no records, or only what encoders cost; a file in it is damaged; or `metric`,
+            `where` or `by` cannot be used.
     """
     folders = as_folders(outs)
     if not folders:
         raise EyechartError("a comparison needs at least one run folder; `eyechart run` makes one.")
-    return comparison(*read_places(folders), metric, where=where)
+    return comparison(*read_places(folders), metric, where=where, by=by)
 
 
 def comparison(
-    found: Sequence[Record], folders: Mapping[str, Path], metric: str | None = None, *, where: str | None = None
+    found: Sequence[Record],
+    folders: Mapping[str, Path],
+    metric: str | None = None,
+    *,
+    where: str | None = None,
+    by: str | None = None,
 ) -> Comparison:
     """Compare records whose arrays are in these folders, by the record's id."""
-    made = decisions(found, folders, metric, where=where)
+    made = decisions(found, folders, metric, where=where, by=by)
     if not made:
         raise EyechartError(
             "nothing here was scored, so there is nothing to compare: add a task that classifies to the run, as in "
@@ -105,9 +125,16 @@ def comparison(
 
 
 def decisions(
-    found: Sequence[Record], folders: Mapping[str, Path], metric: str | None = None, *, where: str | None = None
+    found: Sequence[Record],
+    folders: Mapping[str, Path],
+    metric: str | None = None,
+    *,
+    where: str | None = None,
+    by: str | None = None,
 ) -> tuple[Decision, ...]:
     """Give a decision for each data set on which more was measured than costs."""
+    if by is not None:
+        check_field(by)
     if metric is not None and metric not in metrics():
         raise EyechartError(_unknown(metric, _comparable(found)))
     if metric in _NO_MERIT:
@@ -126,7 +153,8 @@ def decisions(
             conditions=conditions,
             costs=known,
             places={encoder: place for place, (encoder, _) in enumerate(board.rows)},
-            notes=tuple(notes),
+            notes=(*notes, *seen(source.records, names)),
+            by=by,
         )
         decision = decide(board.data, source, asked)
         if decision is not None:

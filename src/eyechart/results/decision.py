@@ -14,6 +14,7 @@ from eyechart.results.choice import TEST, Choice, Pick, Recommendation, choose
 from eyechart.results.costs import COSTS
 from eyechart.results.differences import Wide, differences, widened
 from eyechart.results.families import Agreement, Pair, Row, agreements, pairs, rows
+from eyechart.results.groups import Group, groups, said_of, without
 from eyechart.results.paired import resampled
 from eyechart.results.sentence import sentence, words
 from eyechart.results.stored import Source, measured
@@ -39,6 +40,7 @@ class Decision:
     tied_on_val: tuple[tuple[str, str], ...]  # encoder, task: not told apart from the recommended one on val
     notes: tuple[str, ...]
     sentence: str
+    groups: tuple[Group, ...] = ()  # where encoders are put together by a field of their cards
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class Inquiry:
     costs: Mapping[str, Mapping[str, float]]  # by encoder key
     places: Mapping[str, int]  # by encoder: which comes first of two that are equally good on val
     notes: tuple[str, ...]
+    by: str | None = None  # a field of cards
 
 
 def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
@@ -120,7 +123,10 @@ def _decision(data: str, source: Source, asked: Inquiry, tasks: Sequence[Task], 
     table = {task.name: rows(task, found[task.name], draws[task.name]) for task in tasks}
     made = {task.name: pairs(task, found[task.name]) for task in tasks}
     choice = choose(tasks, table, draws, asked.costs, asked.conditions, asked.places)
-    lines = dict.fromkeys([*notes, *(line for task in tasks for line in _remarks(source, task)), *choice.notes])
+    said = {} if asked.by is None else said_of(source, asked.by)
+    apart = [] if asked.by is None else without(said, asked.by)
+    put = [groups(task, table[task.name], draws[task.name], said, asked.by) for task in tasks if asked.by is not None]
+    lines = [*notes, *(line for task in tasks for line in _remarks(source, task)), *choice.notes, *apart]
     return Decision(
         data=data,
         rows=tuple(row for several in table.values() for row in several),
@@ -129,8 +135,9 @@ def _decision(data: str, source: Source, asked: Inquiry, tasks: Sequence[Task], 
         recommendation=choice.recommendation,
         picks=choice.picks,
         tied_on_val=choice.tied_on_val,
-        notes=tuple(lines),
+        notes=tuple(dict.fromkeys(lines)),
         sentence=_said(data, source, asked, choice, made),
+        groups=tuple(one for several in put for one in several),
     )
 
 
@@ -201,9 +208,9 @@ def is_floor(bound: str) -> bool:
         spec = parse(bound)
     except EyechartError:  # of an encoder that is an object it is the key, which may be any text
         return False
-    parts = spec.options.get("parts")
-    if isinstance(parts, tuple) and parts:
-        return all(is_floor(str(part)) for part in parts)
+    parts = spec.options.get("parts") or spec.options.get("of")
+    if parts:
+        return all(is_floor(str(part)) for part in (parts if isinstance(parts, tuple) else (parts,)))
     random = spec.options.get("pretrained") is False and spec.options.get("weights") is None
     return random or spec.name in _FLOORS
 

@@ -9,7 +9,7 @@ from eyechart.results.paired import Answers, bounds, plain_scores
 from eyechart.results.tails import binomial_tail, student_tails
 
 LEVEL = 0.05
-_ROUNDING = 1e-12  # of what is subtracted
+ROUNDING = 1e-12  # of what is subtracted
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +85,7 @@ def differences(wide: Wide, draws: Float64[np.ndarray, "b c"]) -> Differences:
     answers, value = wide.answers, plain_scores(wide.answers)
     difference = value[wide.left] - value[wide.right]
     # Equal answers may be added up in another order, and the last digit of a difference of 0 is no difference.
-    difference[np.abs(difference) < _ROUNDING * (np.abs(value[wide.left]) + np.abs(value[wide.right]))] = 0.0
+    difference[np.abs(difference) < ROUNDING * (np.abs(value[wide.left]) + np.abs(value[wide.right]))] = 0.0
     between = draws[:, wide.left] - draws[:, wide.right]
     low, high = bounds(between)
     p, test = _tested(wide, difference, between)
@@ -135,7 +135,7 @@ def _errors(wide: Wide) -> Float64[np.ndarray, " p"]:
     own = product.diagonal()
     total = own[wide.left] + own[wide.right]
     squared = total - 2 * product[wide.left, wide.right]
-    squared[squared < _ROUNDING * total] = 0.0  # where two encoders agree on every image
+    squared[squared < ROUNDING * total] = 0.0  # where two encoders agree on every image
     units = answers.given_units[wide.left]
     return np.sqrt(squared * units / np.maximum(1, units - 1)) / n[wide.left]
 

@@ -111,9 +111,14 @@ def _interval(task: Task, place: int, draws: Float64[np.ndarray, " b"]) -> tuple
     first, *more = column.test
     if first.low is not None and not more and not task.test.grouped:
         return first.low, first.high
+    return interval_of(task, column.score, draws, float(task.test.worth[place]))
+
+
+def interval_of(task: Task, score: float, draws: Float64[np.ndarray, " b"], worth: float) -> tuple[float, float]:
+    """Give the interval of a score from resamples of a task's images, of which it rests on so many."""
     if metrics().get(task.metric, {}).get("range") == [0.0, 1.0]:
         interval = classes_interval if task.test.counted else area_interval
-        return interval(column.score, float(np.nanstd(draws, ddof=1)), float(task.test.worth[place]))
+        return interval(score, float(np.nanstd(draws, ddof=1)), worth)
     low, high = bounds(draws)
     return float(low), float(high)
 

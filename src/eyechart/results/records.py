@@ -39,7 +39,8 @@ def path_of(out: Path, task: str, data: str, encoder: str, identity: str) -> Pat
 
 def _slug(text: str) -> str:
     kept = "".join(c if c.isalnum() or c in "._-" else "_" for c in text).strip("_.")
-    return kept.encode()[-80:].decode(errors="ignore") or "_"  # file names are at most 255 bytes
+    short = kept.encode()[-80:].decode(errors="ignore")  # file names are at most 255 bytes
+    return short.lstrip(".") or "_"  # and one that begins with a dot would be hidden, from `read_all` too
 
 
 def save(out: Path, record: Record) -> Path:

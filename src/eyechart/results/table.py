@@ -1,25 +1,36 @@
 """Tidy rows: one for each measure, computed from records."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eyechart.cards import check_field, group_of
 from eyechart.results.leaderboard import labels
 from eyechart.results.records import as_folders, read_outs
+from eyechart.results.seen import seen
 from eyechart.types import Record
 
 if TYPE_CHECKING:
     import pandas
 
+log = logging.getLogger("eyechart")
 LEADING = ("encoder", "data", "task", "seed", "metric", "value", "low", "high", "n")
+_VALUES = {"seed", "value", "low", "high", "n"}
+_CHOSEN = ("k", "c", "penalty")  # hyperparameters: what val selected differs from encoder to encoder
 
 
-def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Give one row for each measure: encoder, data, task, seed, metric, value, low, high, n, and the facets."""
+def rows(records: Sequence[Record], by: str | None = None) -> list[dict[str, Any]]:
+    """Give one row for each measure: encoder, data, task, seed, metric, value, low, high, n, and the facets.
+
+    With `by` there is also what this field of the encoder's card says.
+    """
     names = labels(records)
+    said = {} if by is None else {text: group_of(text, by) for text in {str(one.bound["encoder"]) for one in records}}
     return [
         {
             "encoder": names[record.id],
+            **({} if by is None else {by: said[str(record.bound["encoder"])]}),
             "data": record.data,
             "task": record.task,
             "seed": record.seed,
@@ -35,18 +46,50 @@ def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def frame(records: Sequence[Record], *, aggregate: bool = False) -> "pandas.DataFrame":
-    """Give the tidy rows as a table; with `aggregate`, the mean and spread over seeds instead of each seed."""
+def frame(records: Sequence[Record], *, aggregate: bool = False, by: str | None = None) -> "pandas.DataFrame":
+    """Give the tidy rows as a table; with `aggregate`, means instead of each seed, or of each encoder of a group."""
     import pandas
 
-    table = pandas.DataFrame(rows(records), columns=None if records else list(LEADING))
+    if by is not None:
+        check_field(by)
+    table = pandas.DataFrame(rows(records, by), columns=None if records else list(LEADING))
     if not aggregate or table.empty:
         return table
-    by = [name for name in table.columns if name not in {"seed", "value", "low", "high", "n"}]
-    grouped = table.groupby(by, dropna=False, sort=False)["value"]
+    if by is not None:
+        return _of_groups(table, by)
+    names = [name for name in table.columns if name not in _VALUES]
+    grouped = table.groupby(names, dropna=False, sort=False)["value"]
     return grouped.agg(value="mean", std="std", seeds="count").reset_index()
 
 
-def table(outs: str | Path | Sequence[str | Path], *, aggregate: bool = False) -> "pandas.DataFrame":
-    """Read one or more runs and give their tidy rows."""
-    return frame(read_outs(as_folders(outs)), aggregate=aggregate)
+def _of_groups(table: "pandas.DataFrame", by: str) -> "pandas.DataFrame":
+    """Give the mean and spread over the encoders of a group, of each its mean over seeds; selected ones together."""
+    import pandas
+
+    selected = table["selected"].eq(True) if "selected" in table else pandas.Series(False, index=table.index)
+    for name in set(_CHOSEN) & set(table.columns):
+        table[name] = table[name].mask(selected | (name == "penalty"))
+    names = [by, *(name for name in table.columns if name not in {*_VALUES, "encoder", by})]
+    of_each = table.groupby(["encoder", *names], dropna=False, sort=False)["value"].agg(value="mean").reset_index()
+    grouped = of_each.groupby(names, dropna=False, sort=False)["value"]
+    return grouped.agg(value="mean", std="std", encoders="count").reset_index()
+
+
+def table(
+    outs: str | Path | Sequence[str | Path], *, aggregate: bool = False, by: str | None = None
+) -> "pandas.DataFrame":
+    """Give the tidy rows of one or more runs. Encoders that were trained on what they are tested on are named in a log.
+
+    Args:
+        outs: run folders; their records are put together.
+        aggregate: mean and spread over seeds; with `by`, over the encoders of a group.
+        by: a field of encoders' cards, such as "objective", that becomes a column.
+
+    Raises:
+        EyechartError: a folder holds no records, or cards have no such field.
+    """
+    records = read_outs(as_folders(outs))
+    made = frame(records, aggregate=aggregate, by=by)
+    for line in seen(records, labels(records)):
+        log.warning("note: %s", line)
+    return made

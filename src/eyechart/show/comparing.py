@@ -10,12 +10,20 @@ if TYPE_CHECKING:
     from eyechart.results.compare import Comparison
     from eyechart.results.decision import Decision
     from eyechart.results.families import Pair, Row
+    from eyechart.results.groups import Group
     from eyechart.show.provenance import Sheet
 
 _LEGEND = (
     "Encoders are ordered by val, which alone decides. On test: the score with its 95 % interval; the difference from "
     "the first encoder on the same images, with the p-value after Holm's correction for all pairs of the task; the "
     "ranks that are possible; and the group: encoders of group 1 cannot be told apart from the best."
+)
+
+
+_GROUPED = (
+    "Means over the encoders of a group, each with its 95 % interval; the difference from the first group on the same "
+    "images, with the p-value after Holm's correction for the groups of the task. The intervals are for other images; "
+    "what other encoders of a group would score is not in them."
 )
 
 
@@ -32,11 +40,16 @@ def print_comparison(comparison: "Comparison") -> None:
             metric = next(row.metric for row in decision.rows if row.task == task)
             console.print(Text(f"{decision.data}, {task}: {words(metric)}", "bold"))
             print_rows(list(table(decision, task)))
+            if decision.groups:
+                console.print()
+                print_rows(list(grouped(decision, task)))
             console.print()
         for line in lines(decision):
             console.print(Text(line))
     if any(decision.rows for decision in comparison.decisions):
         console.print(Text(_LEGEND, "dim"))
+    if any(decision.groups for decision in comparison.decisions):
+        console.print(Text(_GROUPED, "dim"))
     for decision in comparison.decisions:
         console.print()
         console.print(Text(decision.sentence))
@@ -62,10 +75,38 @@ def table(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
         }
 
 
+def grouped(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
+    """Give the groups of a task's encoders as texts by column."""
+    for one in decision.groups:
+        if one.task == task:
+            yield {
+                one.by: one.group,
+                "encoders": str(len(one.encoders)),
+                "val": "" if one.val is None else _bare(one.val, one.metric),
+                "test": _bare(one.test, one.metric),
+                "95 %": _bounds(one.low, one.high, one.metric),
+                "from the first": _behind(one),
+                "Holm": "" if one.p_holm is None else p_value(one.p_holm),
+                "best on val": one.best,
+                "its test": _bare(one.best_test, one.metric),
+                "n": f"{one.n:,}",
+            }
+
+
+def _behind(one: "Group") -> str:
+    if one.difference is None or one.difference_low is None or one.difference_high is None:
+        return ""
+    return _with_bounds(one.difference, one.difference_low, one.difference_high, one.metric)
+
+
 def _difference(pair: "Pair") -> str:
     """Give the second's score minus the first's: how far behind it is."""
-    low, high = (_bare(0 - bound, pair.metric, sign="+") for bound in (pair.high, pair.low))  # and never -0.0
-    return f"{_bare(0 - pair.difference, pair.metric, sign='+')}  [{low}, {high}]"
+    return _with_bounds(0 - pair.difference, 0 - pair.high, 0 - pair.low, pair.metric)  # and never -0.0
+
+
+def _with_bounds(value: float, low: float, high: float, metric: str) -> str:
+    middle, *ends = (_bare(one, metric, sign="+") for one in (value, low, high))
+    return f"{middle}  [{', '.join(ends)}]"
 
 
 def _spreads(row: "Row") -> dict[str, str]:
@@ -124,3 +165,14 @@ def sheet(decision: "Decision") -> "Sheet":
     return Sheet(
         title="What is really better", columns=columns, rows=rows, about=decision.sentence, notes=decision.notes
     )
+
+
+def group_sheet(decision: "Decision") -> "Sheet":
+    """Give the groups of all tasks as a report shows them."""
+    from eyechart.show.provenance import Sheet
+
+    tasks = dict.fromkeys(one.task for one in decision.groups)
+    found = [(task, row) for task in tasks for row in grouped(decision, task)]
+    columns = ("task", *found[0][1])
+    rows = tuple((task, *row.values()) for task, row in found)
+    return Sheet(title=f"Encoders by {decision.groups[0].by}", columns=columns, rows=rows, about=_GROUPED)

@@ -10,7 +10,7 @@ from eyechart.results.leaderboard import labels, leaderboards, told_apart
 from eyechart.results.reliability import bins
 from eyechart.show.board import Board, board_of
 from eyechart.show.calibration import reliability_sheets
-from eyechart.show.comparing import sheet
+from eyechart.show.comparing import group_sheet, sheet
 from eyechart.show.provenance import Sheet, sheets
 
 
@@ -26,20 +26,24 @@ class Content:
     tasks: tuple[str, ...]
     boards: tuple[Board, ...]
     decisions: Mapping[str, Sheet]  # by data set: what is really better there
+    groups: Mapping[str, Sheet]  # by data set: encoders put together by a field of their cards, where one was named
     reliability: Mapping[str, tuple[Sheet, ...]]  # by data set: how often predictions of a confidence are right
     remarks: tuple[Sheet, ...]
     settings: tuple[Sheet, ...]
 
 
-def gather(outs: Sequence[Path]) -> Content:
+def gather(outs: Sequence[Path], by: str | None = None) -> Content:
     """Compute a report from the records of some run folders; a record that is in several counts once.
 
+    `by` is a field of encoders' cards to put them together by.
+
     Raises:
-        EyechartError: a folder holds no records, or a file in it is damaged.
+        EyechartError: a folder holds no records, or a file in it is damaged; or cards have no such field.
     """
     found, folders = records.read_places(outs)
     shown, dropped = told_apart(found)
     whens = sorted(str(record.made.get("when", "")) for record in shown)
+    made = decisions(found, folders, by=by)
     remarks, settings = sheets(shown, dropped, labels(shown))
     return Content(
         folders=tuple(str(out) for out in outs),
@@ -48,7 +52,8 @@ def gather(outs: Sequence[Path]) -> Content:
         data=_distinct(record.data for record in shown),
         encoders=_distinct(labels(shown)[record.id] for record in shown),
         tasks=_distinct(record.task for record in shown),
-        decisions={one.data: sheet(one) for one in decisions(found, folders)},
+        decisions={one.data: sheet(one) for one in made},
+        groups={one.data: group_sheet(one) for one in made if one.groups},
         reliability=_by_data(reliability_sheets(bins(shown, folders))),
         boards=tuple(board_of(board, folders) for board in leaderboards(shown)),
         remarks=remarks,

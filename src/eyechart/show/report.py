@@ -19,7 +19,7 @@ from eyechart.types import Facet
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
-def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None = None) -> Path:
+def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None = None, by: str | None = None) -> Path:
     """Write the report of one or more run folders and give its path.
 
     Everything in it is computed from the records, so equal records make equal bytes. It loads nothing, from nowhere.
@@ -27,16 +27,18 @@ def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None =
     Args:
         outs: run folders; their records are shown together.
         file: where to write; by default `report.html` in the first folder.
+        by: a field of encoders' cards, such as "objective": a table of each data set puts them together by it.
 
     Raises:
-        EyechartError: a folder holds no records, a file in it is damaged, or the report cannot be written.
+        EyechartError: a folder holds no records, a file in it is damaged, cards have no such field, or the report
+            cannot be written.
     """
     folders = as_folders(outs)
     if not folders:
         raise EyechartError("a report needs at least one run folder; `eyechart run` makes one.")
     path = Path(file) if file is not None else folders[0]
     path = path / "report.html" if path.is_dir() else path
-    write_bytes(path, render(gather(folders)).encode(errors="backslashreplace"))  # file names may be no UTF-8
+    write_bytes(path, render(gather(folders, by)).encode(errors="backslashreplace"))  # file names may be no UTF-8
     return path
 
 

@@ -14,13 +14,12 @@ from eyechart.case import Case
 from eyechart.embedding import cost as measure
 from eyechart.embedding import fill
 from eyechart.embedding.cost import Seconds
-from eyechart.embedding.derived import leaves
+from eyechart.embedding.derived import leaves, width
 from eyechart.embedding.devices import batch_size
 from eyechart.embedding.loading import built
 from eyechart.embedding.stream import prepared, stream
 from eyechart.errors import EyechartError
 from eyechart.images.reading import Unreadable
-from eyechart.images.views import detached, rows
 from eyechart.probes.centroid import fit_centroid
 from eyechart.probes.knn import found, searchable
 from eyechart.probes.proposals import Work
@@ -34,7 +33,6 @@ HEADLINE = {
     "chance": None,
 }
 MACHINE = True  # these numbers are of the machine as much as of the encoder: it becomes part of their identity
-_FLOAT32 = 4  # bytes
 _K = 20
 _QUERIES = 256  # images that a head is asked about at once
 _DECODED = 8  # images of any size that are held in memory
@@ -72,13 +70,13 @@ def cost(
         yield from _of_encoder(case, [_footprint(part, images, clock) for part in parts])
     else:
         case.note("embeddings that are looked up have no forward pass, so only heads and bytes are measured")
-    kept = _stored(case, images, stored)
-    dim = kept.x.shape[1] if kept else _dim(case, images)
-    yield Measure(metric="bytes_per_embedding", value=float(_FLOAT32 * dim), n=1)
+    kept = _stored(case, len(images.classes), stored)
+    each = measure.embedding_bytes(case.encoder, kept.x.shape[1] if kept else width(case.encoder))
+    yield Measure(metric="bytes_per_embedding", value=float(each), n=1)
     if kept is None:
         case.note("there is no split called train, so the heads are not measured")
     else:
-        yield from _of_heads(case, kept, len(images.classes), clock)
+        yield from _of_heads(case, kept, each, len(images.classes), clock)
 
 
 Clock: TypeAlias = Callable[[Callable[[], Any], int], Seconds]
@@ -211,10 +209,10 @@ class _Stored:
     queries: Vectors
 
 
-def _stored(case: Case, images: Images, wanted: int | None) -> _Stored | None:
+def _stored(case: Case, classes: int, wanted: int | None) -> _Stored | None:
     """Give the embeddings of train, or so many random rows; None where there is no train."""
     if wanted is not None:
-        rng, dim, classes = np.random.default_rng(0), _dim(case, images), len(images.classes)
+        rng, dim = np.random.default_rng(0), width(case.encoder)
         x, queries = (rng.random((n, dim), dtype=np.float32) for n in (wanted, _QUERIES))
         return _Stored(x=x, y=np.arange(wanted) % classes, queries=queries)
     if "train" not in case.splits:
@@ -223,15 +221,8 @@ def _stored(case: Case, images: Images, wanted: int | None) -> _Stored | None:
     return _Stored(x=np.asarray(train.x), y=train.y, queries=asked[np.arange(_QUERIES) % len(asked)])
 
 
-def _dim(case: Case, images: Images) -> int:
-    if isinstance(case.encoder, Encoder):
-        return case.encoder.dim
-    few = detached(rows(images, np.arange(min(8, len(images)))))
-    return case.embed(few).x.shape[1]
-
-
-def _of_heads(case: Case, stored: _Stored, classes: int, clock: Clock) -> Iterator[Measure]:
-    """Measure what a head asks for, beside the encoder, once it is ready to be asked."""
+def _of_heads(case: Case, stored: _Stored, each: int, classes: int, clock: Clock) -> Iterator[Measure]:
+    """Measure what a head asks for, beside the encoder, once it is ready. An embedding takes `each` bytes."""
     x, (n, dim) = stored.x, stored.x.shape
     k, work = min(_K, n), Work(device=case.device)
     base = searchable(x, distance=case.encoder.distance, work=work, keep=x.nbytes)
@@ -241,7 +232,7 @@ def _of_heads(case: Case, stored: _Stored, classes: int, clock: Clock) -> Iterat
         (
             {"head": "knn", "k": k, "stored": n},
             lambda queries: found(base, queries, k),
-            x.nbytes + stored.y.nbytes,
+            each * n + stored.y.nbytes,
         ),
         (
             {"head": "centroid", "classes": classes},
