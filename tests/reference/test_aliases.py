@@ -194,7 +194,12 @@ def hf_network(card, *, few, size=None):
 
 
 def hf_features(network, pixels):
-    return getattr(network, "beit", network)(pixels).last_hidden_state[:, 1:].mean(dim=1)
+    """The mean of the patches after the last norm, which stands beside BEiT, as its head does."""
+    if hasattr(network, "beit"):
+        tokens = network.layernorm(network.beit(pixels).last_hidden_state)
+    else:
+        tokens = network(pixels).last_hidden_state
+    return tokens[:, 1:].mean(dim=1)
 
 
 def hf_published(card, folder, network=None):
