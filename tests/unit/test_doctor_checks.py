@@ -11,11 +11,11 @@ import torch
 
 from eyechart import conformance, registry
 from eyechart.conformance import encoders as encoder_checks
-from eyechart.results.chance import chance
 from eyechart.conformance.findings import Broken, attempt
 from eyechart.conformance.isolation import offline, seeded
 from eyechart.conformance.measures import check_metrics, refuse_malformed
 from eyechart.errors import EyechartError, Unavailable
+from eyechart.results.chance import chance
 from eyechart.types import Measure
 
 ENCODER = '''
