@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import timm
 import torch
+from torchvision.transforms import Compose, Normalize, ToTensor
 
 from eyechart import settings
 from eyechart.encoders import _openvino
 from eyechart.encoders._cpu import at_a_time, keep_freed_memory, layout
+from eyechart.encoders._normalize import normalized
 from eyechart.encoders._torch import from_module
 from eyechart.errors import Unavailable
 from eyechart.registry import bind
@@ -52,6 +54,15 @@ def test_features_are_those_of_the_plain_network(name):
     encoder, pixels = built(NETWORKS[name]), pixels_for(name)
     expected = eager(built(NETWORKS[name]), pixels)
     assert np.abs(encoder.forward(pixels) - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_pixels_are_normalized_as_torchvision_does_it_to_the_last_bit(order):
+    transform = Transform(size=96, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    theirs = Compose([ToTensor(), Normalize(transform.mean, transform.std)])
+    ours = normalized(PIXELS, transform, order)
+    assert ours.is_contiguous(memory_format=order)
+    assert torch.equal(ours, torch.stack([theirs(image) for image in PIXELS]))
 
 
 def test_many_images_go_through_the_network_in_pieces_and_come_back_in_order(monkeypatch):

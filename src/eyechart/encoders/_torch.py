@@ -11,7 +11,9 @@ from jaxtyping import Float32, UInt8
 
 from eyechart import settings
 from eyechart.embedding.devices import device, precision
+from eyechart.embedding.transform import check
 from eyechart.encoders._cpu import at_a_time, keep_freed_memory, layout
+from eyechart.encoders._normalize import normalized
 from eyechart.probes.products import fast_float32
 from eyechart.types import Encoder, Transform
 
@@ -36,18 +38,24 @@ def from_module(
         loaded: what was loaded from where, for people.
         texts: takes the module (on its device) and texts, gives their embeddings [n, d] in the space of the images'.
         stride: what an input size must be a multiple of.
+
+    Raises:
+        EyechartError: the transform cannot be carried out.
     """
+    check(transform)
     weights, order = state_hash(module), layout(module)
     where, kind = torch.device(device()), _TYPES[precision()]
     module = module.eval().requires_grad_(False).to(where)
     module = module.to(memory_format=order)  # pyright: ignore[reportCallIssue]
     see = _Seen(module, transform, features, order).to(where)
-    most = at_a_time(transform.size) if where.type == "cpu" else None
+    most = at_a_time(transform.size)
 
     def forward(batch: UInt8[np.ndarray, "n s s 3"]) -> Float32[np.ndarray, "n d"]:
         with _computing(where, kind):
-            pieces = torch.from_numpy(batch).split(most or max(1, len(batch)))
-            return np.concatenate([see(piece.to(where, non_blocking=True)).float().cpu().numpy() for piece in pieces])
+            if where.type != "cpu":
+                return see(torch.from_numpy(batch).to(where, non_blocking=True)).float().cpu().numpy()
+            pieces = [batch[start : start + most] for start in range(0, len(batch), most)]
+            return np.concatenate([features(module, normalized(p, transform, order)).float().numpy() for p in pieces])
 
     def embed_texts(lines: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         assert texts is not None
