@@ -65,8 +65,8 @@ def built(name: str, flags: dict[str, str]) -> "Encoder":
     return encoder
 
 
-def agreement(encoders: "dict[str, Encoder]", images: "Images") -> list[str]:
-    """Compare features of the same squares with those of the module in eager mode, laid out as timm made it."""
+def agreement(encoders: "dict[str, Encoder]", network: Any, images: "Images") -> list[str]:
+    """Compare features of the same squares with those of timm's network as it made it."""
     import torch
 
     from eyechart import settings
@@ -75,11 +75,11 @@ def agreement(encoders: "dict[str, Encoder]", images: "Images") -> list[str]:
     first = next(iter(encoders.values()))
     squares = np.concatenate([fill.prepare(first, images.load(row)[None]) for row in range(8)])
     transform = first.transform
-    assert transform is not None and first.module is not None
+    assert transform is not None
     pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).contiguous().float() / 255
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
     with torch.inference_mode():
-        expected = first.module((pixels - mean) / std).numpy()
+        expected = network((pixels - mean) / std).numpy()
     lines = []
     for name, encoder in encoders.items():
         with settings.using(device="cpu", **OURS[name]):
@@ -102,7 +102,7 @@ def compared(name: str, folder: Path, n: int, rounds: int) -> None:
     plain: Any = __import__("timm").create_model(name, pretrained=False, num_classes=0).eval()
     plain.load_state_dict(network.state_dict())
     print(f"{name}, {n} images", flush=True)
-    print("\n".join(agreement(encoders, images)), flush=True)  # also compiles what OpenVINO computes
+    print("\n".join(agreement(encoders, plain, images)), flush=True)  # also compiles what OpenVINO computes
     ways: dict[str, Callable[[], Any]] = {
         **{way: lambda way=way: ours(encoders[way], images, OURS[way]) for way in OURS},
         **{way: lambda batch=batch: peer(plain, folder, n, batch) for way, batch in PEERS.items()},
