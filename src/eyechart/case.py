@@ -15,6 +15,7 @@ from eyechart.files import digest
 from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
 
 log = logging.getLogger("eyechart")
+_DOUBTS: dict[tuple[str, str], str] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,10 +58,17 @@ class Case:
 
     def _embedded(self, images: Images, what: str) -> Embeddings:
         embedded = embed_any(self.encoder, images, self._train, what=what, learned=self.learned)
-        if wrong := doubt(embedded.x):
+        if wrong := self._doubt(images, embedded):
             log.warning("%s: %s", what, wrong)
             self.note(f"{what.removeprefix(self.label).strip() or 'another data set'}: {wrong}")
         return embedded
+
+    def _doubt(self, images: Images, embedded: Embeddings) -> str:
+        """Look at embeddings once in a process: every task reads the same."""
+        looked_at = (self.encoder.key, images.pixels_key)
+        if looked_at not in _DOUBTS:
+            _DOUBTS[looked_at] = doubt(embedded.x)
+        return _DOUBTS[looked_at]
 
     def _train(self) -> Images:
         return self.images("train")

@@ -118,14 +118,14 @@ def test_a_truncated_archive_of_patternnet_is_named(pattern, monkeypatch):
 
 def test_a_missing_image_of_patternnet_is_noticed(pattern):
     (pattern / "bridge" / "bridge007.jpg").unlink()
-    with refuses("PatternNet/images holds 59 images, and the set has 60", "Delete"):
+    with refuses("PatternNet/images has 59 images and must have 60", "Delete"):
         opened("patternnet")
 
 
-def test_a_class_that_patternnet_does_not_have_is_named(pattern):
+def test_a_class_that_patternnet_does_not_have_is_named(pattern, caplog):
     (pattern / "moon").mkdir()
-    with refuses("PatternNet/images/moon is none of the 3 classes"):
-        opened("patternnet")
+    opened("patternnet")
+    assert "PatternNet/images: these folders are of none of the 3 classes: moon" in caplog.text
 
 
 def test_patternnet_without_its_images_says_what_the_folder_must_hold(tmp_path, monkeypatch):

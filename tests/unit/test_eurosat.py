@@ -88,21 +88,21 @@ def test_without_it_the_place_the_layout_and_the_way_to_get_it_are_said(tmp_path
 
 def test_a_missing_image_is_noticed(folder):
     (folder / "River" / "River_3.jpg").unlink()
-    with refuses("2750 holds 99 images, and the set has 100", "Delete"):
+    with refuses("2750 has 99 images and must have 100", "Delete"):
         opened("eurosat")
 
 
 def test_a_class_without_images_is_named(folder):
     for path in (folder / "River").iterdir():
         path.rename(path.with_suffix(".txt"))
-    with refuses("2750/River holds no image", "the folder must hold <class>/*.jpg"):
+    with refuses("2750 has no images of River", "the folder must hold <class>/*.jpg"):
         opened("eurosat")
 
 
-def test_a_folder_that_is_no_class_is_named(folder):
+def test_a_folder_that_is_no_class_is_named(folder, caplog):
     (folder / "Clouds").mkdir()
-    with refuses("2750/Clouds is none of the 10 classes"):
-        opened("eurosat")
+    opened("eurosat")
+    assert "2750: these folders are of none of the 10 classes: Clouds" in caplog.text
 
 
 def test_hidden_files_and_folders_are_no_images(folder):

@@ -1,6 +1,3 @@
-from pathlib import Path
-
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,8 +8,6 @@ from eyechart.embedding.embed import embed
 from eyechart.errors import Unavailable
 from eyechart.registry import entries
 from samples import picture, plain_encoder, refuses, write_images
-
-REAL = Path("/work/shared/data/ukbench56")
 
 
 def write_ukbench(root, numbers):
@@ -53,18 +48,6 @@ def test_other_files_are_left_out_and_counted(data_folder, caplog):
     (root / "full" / ".hidden").touch()
     assert len(ukbench()["test"]) == 4
     assert "1 files are no images of the set" in caplog.text
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the genuine photographs are not here")
-def test_the_genuine_photographs_are_fourteen_objects(tmp_path):
-    data = tmp_path / "real"
-    data.mkdir()
-    (data / "ukbench").symlink_to(REAL)
-    with settings.using(data_dir=data):
-        images = ukbench()["test"]
-    assert len(images) == 56
-    assert np.bincount(images.labels).tolist() == [4] * 14
-    assert images.load(0).shape == (240, 320, 3)
 
 
 NUMBERS = [100000, 100001, 100002, 100100, 100101, 149900, 149901, 149902, 149913]

@@ -1,21 +1,20 @@
-"""Image files in folders of classes, as ImageNet and its offspring come."""
+"""Image files in folders of classes, as many data sets come."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from eyechart.datasets._listing import is_image
 from eyechart.errors import EyechartError
 from eyechart.progress import log
 
-_SUFFIXES = (".jpeg", ".jpg")
-
 
 def images_in(folder: Path) -> list[str]:
-    """Give the names of the JPEG files in a folder, in order; none where there is no folder."""
+    """Give the names of the image files in a folder, in order; none where there is no folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as found:
-        return sorted(one.name for one in found if one.name.lower().endswith(_SUFFIXES) and one.name[0] != ".")
+        return sorted(one.name for one in found if is_image(one.name) and one.name[0] != ".")
 
 
 def folders_in(folder: Path) -> list[str]:
@@ -32,8 +31,10 @@ def by_class(folder: Path, classes: Sequence[str], mend: str, *, inner: str = ""
     Folders of no class are left out, and named in a warning.
 
     Raises:
-        EyechartError: a class has no images.
+        EyechartError: there is no such folder, or a class has no images.
     """
+    if not folder.is_dir():
+        raise EyechartError(f"there is no folder {folder}; {mend}")
     below = f"/{inner}" if inner else ""
     found = {name: images_in(folder / f"{name}{below}") for name in classes}
     if missing := [name for name, names in found.items() if not names]:

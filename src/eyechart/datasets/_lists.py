@@ -1,4 +1,4 @@
-"""The lists that data sets come with, and folders with one folder for each class: read, or refused in one line."""
+"""The lists that data sets come with: read, or refused in one line."""
 
 import contextlib
 from collections import Counter
@@ -12,8 +12,6 @@ from eyechart.datasets._official import from_files
 from eyechart.errors import EyechartError
 from eyechart.images.views import from_files as images_of
 from eyechart.types import Dataset, Images
-
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def cells(path: Path, number: int, repair: str, *, separator: str | None = None) -> list[list[str]]:
@@ -87,30 +85,6 @@ def whole(
     labels = np.array([position[name] for _, name in members], dtype=np.int64)
     with _incomplete(repair):
         return images_of(root, paths, labels, classes=classes, groups=groups)
-
-
-def by_class(root: Path, classes: Sequence[str], repair: str, *, number: int | None = None) -> list[tuple[str, str]]:
-    """Give the path below root and the class of each image of a folder that has one folder for each class.
-
-    Raises:
-        EyechartError: there is no such folder, a class has no folder or no image, a folder is no class, or there are
-            more or fewer images than the `number` of the set.
-    """
-    if not root.is_dir():
-        raise EyechartError(f"there is no folder {root}; {repair}")
-    folders = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    if unknown := sorted(folders - set(classes)):
-        raise EyechartError(f"{root / unknown[0]} is none of the {len(classes)} classes; {repair}")
-    found = []
-    for name in classes:
-        files = sorted(path.name for path in (root / name).iterdir()) if name in folders else []
-        images = [file for file in files if file.lower().endswith(_SUFFIXES) and not file.startswith(".")]
-        if not images:
-            raise EyechartError(f"{root / name} holds no image; {repair}")
-        found += [(f"{name}/{file}", name) for file in images]
-    if number is not None and len(found) != number:
-        raise EyechartError(f"{root} holds {len(found):,} images, and the set has {number:,}; {repair}")
-    return found
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """EuroSAT in RGB: splits that are drawn, as there are no official ones."""
 
 from eyechart.datasets._download import Archive, mend, obtain
-from eyechart.datasets._lists import by_class, whole
+from eyechart.datasets._folders import by_class, check_count
+from eyechart.datasets._lists import whole
 from eyechart.datasets._sampling import divided
 from eyechart.types import Dataset
 
@@ -34,5 +35,6 @@ def eurosat(*, seed: int = 42) -> Dataset:
     """
     folder = obtain(ARCHIVE)
     repair = mend(ARCHIVE)
-    members = by_class(folder, CLASSES, repair, number=IMAGES)
+    members = by_class(folder, CLASSES, repair)
+    check_count(folder, len(members), IMAGES, repair)
     return divided(whole(folder, members, CLASSES, repair), seed=seed, what="eurosat")

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from eyechart.datasets._download import obtain_local
-from eyechart.datasets._lists import by_class, cells, whole
+from eyechart.datasets._folders import by_class
+from eyechart.datasets._lists import cells, whole
 from eyechart.datasets._official import check_drawing
 from eyechart.errors import EyechartError
 from eyechart.images.splits import draw

@@ -1,7 +1,8 @@
 """PatternNet: splits that are drawn, as there are no official ones."""
 
 from eyechart.datasets._download import Archive, mend, obtain
-from eyechart.datasets._lists import by_class, whole
+from eyechart.datasets._folders import by_class, check_count
+from eyechart.datasets._lists import whole
 from eyechart.datasets._sampling import divided, sampled
 from eyechart.types import Dataset
 
@@ -39,7 +40,8 @@ def patternnet(*, sample: int | None = None, seed: int = 42) -> Dataset:
     """
     folder = obtain(ARCHIVE)
     repair = mend(ARCHIVE)
-    members = by_class(folder / "images", CLASSES, repair, number=IMAGES)
+    members = by_class(folder / "images", CLASSES, repair)
+    check_count(folder / "images", len(members), IMAGES, repair)
     images = whole(folder / "images", members, CLASSES, repair)
     if sample is None:
         return divided(images, seed=seed, what="patternnet")

@@ -2,7 +2,7 @@
 
 Each pixel of the result is a weighted mean of those around its place in the source; scaled down, the weights reach
 as far as the pixels are apart. Pillow takes rows and columns in turn, in integers of 22 fractional bits, and rounds to
-8 bits between the two. Doing the same only for the square that is cut out, and with vector instructions, is five
+8 bits between the two. Doing the same only for the square that is cut out, and with vector instructions, is ten
 times as fast. Both passes work down the columns, whose neighbors lie next to each other in memory; for the rows the
 image is transposed, in strips that fit in the cache.
 

@@ -28,9 +28,9 @@ def layout(module: torch.nn.Module) -> torch.memory_format:
 
 
 @functools.cache
-def keep_freed_memory() -> None:
-    """Let this process keep memory that was freed, up to a quarter of a GiB; elsewhere than on glibc, do nothing."""
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_MMAP_THRESHOLD, _KEPT)
-        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
+def keep_freed_memory() -> bool:
+    """Let this process keep up to a quarter of a GiB that was freed, and say whether it does: on glibc alone."""
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(_MMAP_THRESHOLD, _KEPT) and libc.mallopt(_TRIM_THRESHOLD, _KEPT))
