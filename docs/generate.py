@@ -3,8 +3,10 @@
 import dataclasses
 import io
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from eyechart import catalog, study
 from eyechart.cards import Card, cards, papers
@@ -12,14 +14,21 @@ from eyechart.registry import KINDS, entries
 from eyechart.specs import literal
 
 HERE = Path(__file__).parent
-COMMANDS = (
-    *(
-        (name,)
-        for name in ("run", "table", "compare", "report", "list", "show", "embed", "cost", "audit", "verify", "doctor")
-    ),
-    *(("cache", name) for name in ("ls", "gc", "verify")),
-)
 TITLES = {"encoders": "Encoders", "datasets": "Data sets", "tasks": "Tasks"}
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Give the words of every command: the program's own first, then each as it is registered."""
+    from typer.main import get_command
+
+    from eyechart.cli import app
+
+    found: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
+    for words, command in found:  # grows while it is read
+        inner = getattr(command, "commands", {})
+        found += [((*words, name), one) for name, one in inner.items()]
+        if not inner or not words:
+            yield words
 
 
 def help_text(*command: str) -> str:
@@ -35,7 +44,7 @@ def help_text(*command: str) -> str:
 def commands_page() -> str:
     """Give the page of commands and flags."""
     parts = ["# Commands\n\nThis page is written by `python docs/generate.py`.\n"]
-    for command in ((), *COMMANDS):
+    for command in commands():
         name = " ".join(("eyechart", *command))
         parts += [f"## {name}\n\n```\n{help_text(*command)}\n```\n"]
     return "\n".join(parts)
@@ -79,10 +88,11 @@ ENCODERS = """# Encoders by name
 
 This page is written by `python docs/generate.py`.
 
-A friendly name stands for one set of published weights, used as they were meant to be: `eyechart list encoders` names
-them all, `eyechart show encoder NAME` prints a card without downloading anything, and `eyechart run --dry-run` says
-licenses and sizes of what a run may download. A name takes the options of its plugin, as in
-`dinov2_b14(size=224, pool="mean")`.
+A friendly name stands for one set of published weights, with size, crop and feature as its library states them, which
+need not be those of the authors' own evaluation (DINOv2 was evaluated at 224 px, timm states 518; DINO's and MAE's
+authors cut out 224 of 256, timm 224 of 248): `eyechart list encoders` names them all, `eyechart show encoder NAME`
+prints a card without downloading anything, and `eyechart run --dry-run` says licenses and sizes of what a run may
+download. A name takes the options of its plugin, as in `dinov2_b14(size=224, pool="mean")`.
 
 - **parameters** are millions of the backbone, without classifier and without the tower for texts.
 - **year** is that in which the paper appeared first; of several papers the first is the one that made the weights.
@@ -92,9 +102,38 @@ licenses and sizes of what a run may download. A name takes the options of its p
 - **crop** is the share of the image's short side that is seen, scaled to size x size; "whole" scales all of the image
   to that, whatever its shape.
 
-What is loaded comes from the hub or server that the library names. A hub can put other files under the same name, and
-no name here pins a revision: the hash of the weights really loaded is part of every key, so that other weights make
-other results and never pass for the same ones.
+Licenses are those that the hub or library states. What is loaded comes from the hub or server that the library names.
+A hub can put other files under the same name, and no name here pins a revision: the commit that was loaded is stated
+in the record where the hub's cache knows it, and the hash of the weights is part of every key, so that other weights
+make other results and never pass for the same ones.
+
+## Any other
+
+Whatever these libraries build is an encoder, too; [names.md](names.md#encoders) has the options of each.
+
+```bash
+eyechart run --data ./photos --encoder 'timm:vit_base_patch16_224.mae(pool="mean")'
+eyechart run --data ./photos --encoder open_clip:ViT-B-32/laion2b_s34b_b79k --encoder torchvision:resnet50/IMAGENET1K_V2
+eyechart run --data ./photos --encoder hf:facebook/dinov2-with-registers-small  # pip install 'eyechart[hf]'
+eyechart run --data ./photos --encoder 'onnx:model.onnx(size=224)'  # pip install 'eyechart[onnx]'
+eyechart run --data ./photos --encoder checkpoint:runs/mine  # what training wrote
+```
+
+`pool="gem"`, `pool="tokens4"` (the class tokens of the last four blocks) and `layer=` are options of `timm:`. Text goes
+into the same space where an encoder has a tower for it:
+
+```python
+from eyechart.embedding.loading import load_encoder
+from eyechart.registry import bind
+
+clip = load_encoder(bind("encoders", "clip_b32"))
+clip.text(["a photo of a dog", "a photo of a cat"])  # float32 [2, 512]
+```
+
+On a CPU `--backend openvino` (`pip install 'eyechart[openvino]'`) computes torch networks faster. Without it float32
+products are those that torch calls precision "medium" where they are as exact, which is where that is another library
+and not bfloat16: a small product shows it, once per process, and `eyechart doctor` says which
+([measured.md](measured.md#embedding-beside-timm-a-dataloader-and-torchvision)).
 
 ## Groups and training images
 

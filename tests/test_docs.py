@@ -38,6 +38,18 @@ def test_generated_pages_are_current(name, monkeypatch):
     assert (ROOT / "docs" / name).read_text() == module.PAGES[name](), "run `python docs/generate.py`"
 
 
+def test_every_command_of_the_program_has_its_section():
+    from eyechart import cli
+
+    page = generator().commands_page()
+    names = [command.callback.__name__ for command in cli.app.registered_commands]
+    assert "download" in names
+    for name in names:
+        assert f"## eyechart {name.removesuffix('_names')}\n" in page
+    for command in cli.cache.registered_commands:
+        assert f"## eyechart cache {command.name}\n" in page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_that_exist(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
@@ -75,6 +87,16 @@ def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     first, sentence = capsys.readouterr().out.strip().splitlines()[-2:]
     assert first in {"pixels", "hog(size=32, cells=4)"}
     assert sentence.startswith("On digits, use ")
+
+
+def test_the_checkpoint_of_the_documentation_is_an_encoder():
+    page = (ROOT / "docs" / "python.md").read_text()
+    (code,) = (block for block in blocks(page, "python") if "write_checkpoint" in block)
+    scope: dict = {}
+    exec(compile(code, "python.md", "exec"), scope)
+    assert scope["z"].x.shape == (20, 64)
+    for field in json.loads(Path("trained/encoder.json").read_text()):
+        assert f"| `{field}` |" in page
 
 
 def extending_plugins() -> dict[str, str]:

@@ -12,7 +12,7 @@ import eyechart
 PACKAGE = Path(eyechart.__file__).parent
 LAYERS = (
     ("errors",),
-    ("files", "specs", "progress", "libraries"),
+    ("files", "specs", "progress", "libraries", "compiled"),
     ("types", "settings", "signatures"),
     ("entries", "images", "metrics", "probes"),
     ("registry",),
@@ -31,7 +31,7 @@ LAYERS = (
     ("__init__", "__main__"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-ARRAYS_ONLY = {"errors", "types", "files", "metrics", "probes"}  # what probes and metrics may know
+ARRAYS_ONLY = {"errors", "types", "files", "compiled", "metrics", "probes"}  # what probes and metrics may know
 
 
 def part_of(path: Path) -> str:

@@ -1,8 +1,11 @@
-"""What the benchmarks of embedding share: one core, photographs, and the timing of the benchmarks of probes."""
+"""What the benchmarks of embedding share: one core, photographs, and every way timed in a process of its own."""
 
+import multiprocessing
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[1] / "probes"))
 
 from timing import fair, interleaved, note, said
 
-__all__ = ["fair", "interleaved", "note", "one_core", "photographs", "said"]
+__all__ = ["apart", "fair", "note", "one_core", "photographs", "said"]
 
 _HEIGHT, _WIDTH, _QUALITY = 375, 500, 85
 _FALL = 1.2  # of amplitude with frequency, as in photographs
@@ -35,3 +38,32 @@ def photographs(folder: Path, n: int) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path, quality=_QUALITY)
     return folder
+
+
+def apart(
+    ways: Mapping[str, tuple[Callable[..., Callable[[], Any]], tuple[Any, ...]]], rounds: int
+) -> dict[str, list[float]]:
+    """Time ways in turns, each in a process of its own, so that none has the good of what another one set.
+
+    A way is a function with its arguments that gives the work; the work is done once before it is timed.
+    """
+    context, workers = multiprocessing.get_context("spawn"), {}
+    for name, (make, arguments) in ways.items():
+        ours, theirs = context.Pipe()
+        context.Process(target=_work, args=(theirs, make, arguments), daemon=True).start()
+        workers[name] = ours
+        ours.recv()  # warm, before the next one starts
+    return interleaved({name: lambda worker=worker: _asked(worker) for name, worker in workers.items()}, rounds)
+
+
+def _work(parent: Any, make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> None:
+    work = make(*arguments)
+    while True:
+        work()
+        parent.send("done")
+        parent.recv()
+
+
+def _asked(worker: Any) -> None:
+    worker.send("again")
+    worker.recv()

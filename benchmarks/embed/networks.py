@@ -4,8 +4,9 @@
 
 Random weights, fp32 unless said otherwise, one core, from files to embeddings: eyechart hashes, decodes, embeds and
 stores them in an empty cache; the peer decodes, embeds and holds them in memory. The peer runs in batches of 8 and of
-32, without workers (with one core a worker would only take turns with the network), and its faster way counts. OpenVINO
-has compiled the network before. The features are compared with those of timm in eager mode on the same squares.
+32, without workers (with one core a worker would only take turns with the network), and its faster way counts. Every
+way has a process of its own, in which it has run once before: OpenVINO has compiled the network. The features are
+compared with those of timm in eager mode on the same squares.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from common import fair, interleaved, one_core, photographs, said
+from common import apart, fair, one_core, photographs, said
 
 if TYPE_CHECKING:
     from eyechart.types import Encoder, Images
@@ -32,25 +33,46 @@ OURS = {
 PEERS = {"timm eager, batches of 8": 8, "timm eager, batches of 32": 32}
 
 
-def peer(network: Any, folder: Path, n: int, batch: int) -> np.ndarray:
+def peer(name: str, folder: Path, n: int, batch: int) -> Callable[[], np.ndarray]:
     """Embed as timm's own documentation does it."""
+    import timm
     import torch
     from timm.data import create_transform, resolve_model_data_config
     from torch.utils.data import DataLoader, Subset
     from torchvision.datasets import ImageFolder
 
+    network: Any = timm.create_model(name, pretrained=False, num_classes=0).eval()
     transform: Any = create_transform(**resolve_model_data_config(network), is_training=False)
     loader = DataLoader(Subset(ImageFolder(str(folder), transform), range(n)), batch_size=batch)
-    with torch.inference_mode():
-        return np.concatenate([network(pixels).numpy() for pixels, _ in loader])
+
+    def work() -> np.ndarray:
+        with torch.inference_mode():
+            return np.concatenate([network(pixels).numpy() for pixels, _ in loader])
+
+    return work
 
 
-def ours(encoder: "Encoder", images: "Images", flags: dict[str, str]) -> np.ndarray:
+def ours(name: str, folder: Path, n: int, flags: dict[str, str]) -> Callable[[], np.ndarray]:
     from eyechart import settings
     from eyechart.embedding.embed import embed
 
-    with tempfile.TemporaryDirectory() as cache, settings.using(cache_dir=cache, workers=1, device="cpu", **flags):
-        return np.array(embed(encoder, images).x)
+    logging.getLogger("eyechart").setLevel(logging.ERROR)
+    encoder, images = built(name, flags), some(folder, n)
+
+    def work() -> np.ndarray:
+        with tempfile.TemporaryDirectory() as cache, settings.using(cache_dir=cache, workers=1, device="cpu", **flags):
+            return np.array(embed(encoder, images).x)
+
+    return work
+
+
+def some(folder: Path, n: int) -> "Images":
+    from eyechart.images.splits import limited
+    from eyechart.registry import bind
+
+    data = bind("datasets", f"folder:{folder}").call()
+    largest = max(data.values(), key=len)
+    return limited(largest if largest.base is None else largest.base, n)
 
 
 def built(name: str, flags: dict[str, str]) -> "Encoder":
@@ -65,15 +87,19 @@ def built(name: str, flags: dict[str, str]) -> "Encoder":
     return encoder
 
 
-def agreement(encoders: "dict[str, Encoder]", network: Any, images: "Images") -> list[str]:
+def agreement(name: str, images: "Images") -> list[str]:
     """Compare features of the same squares with those of timm's network as it made it."""
+    import timm
     import torch
 
     from eyechart import settings
     from eyechart.embedding import fill
 
-    first = next(iter(encoders.values()))
-    squares = np.concatenate([fill.prepare(first, images.load(row)[None]) for row in range(8)])
+    encoders = {way: built(name, flags) for way, flags in OURS.items()}
+    first = encoders["eyechart"]
+    network: Any = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    network.load_state_dict(first.module.state_dict())
+    squares = np.concatenate([fill.prepare(first, images.load(row)[None]) for row in range(len(images))])
     transform = first.transform
     assert transform is not None
     pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).contiguous().float() / 255
@@ -81,33 +107,23 @@ def agreement(encoders: "dict[str, Encoder]", network: Any, images: "Images") ->
     with torch.inference_mode():
         expected = network((pixels - mean) / std).numpy()
     lines = []
-    for name, encoder in encoders.items():
-        with settings.using(device="cpu", **OURS[name]):
+    for way, encoder in encoders.items():
+        with settings.using(device="cpu", **OURS[way]):
             x = np.asarray(encoder.forward(squares)) if encoder.forward else expected
         largest = np.abs(x - expected).max() / np.abs(expected).max()
         cosine = (x * expected).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(expected, axis=1)
-        lines.append(f"  {name}: at most {largest:.1e} of the largest value, cosine at least {cosine.min():.6f}")
+        lines.append(f"  {way}: at most {largest:.1e} of the largest value, cosine at least {cosine.min():.6f}")
     return lines
 
 
 def compared(name: str, folder: Path, n: int, rounds: int) -> None:
-    from eyechart.images.splits import limited
-    from eyechart.registry import bind
-
-    data = bind("datasets", f"folder:{folder}").call()
-    largest = max(data.values(), key=len)
-    images = limited(largest if largest.base is None else largest.base, n)
-    encoders = {way: built(name, flags) for way, flags in OURS.items()}
-    network = encoders["eyechart"].module
-    plain: Any = __import__("timm").create_model(name, pretrained=False, num_classes=0).eval()
-    plain.load_state_dict(network.state_dict())
     print(f"{name}, {n} images", flush=True)
-    print("\n".join(agreement(encoders, plain, images)), flush=True)  # also compiles what OpenVINO computes
-    ways: dict[str, Callable[[], Any]] = {
-        **{way: lambda way=way: ours(encoders[way], images, OURS[way]) for way in OURS},
-        **{way: lambda batch=batch: peer(plain, folder, n, batch) for way, batch in PEERS.items()},
+    print("\n".join(agreement(name, some(folder, 8))), flush=True)
+    ways: dict[str, Any] = {
+        **{way: (ours, (name, folder, n, flags)) for way, flags in OURS.items()},
+        **{way: (peer, (name, folder, n, batch)) for way, batch in PEERS.items()},
     }
-    seconds = interleaved(ways, rounds)
+    seconds = apart(ways, rounds)
     best = min(PEERS, key=lambda way: statistics.median(seconds[way]))
     for way, taken in seconds.items():
         ratio = statistics.median(theirs / mine for theirs, mine in zip(seconds[best], taken, strict=True))

@@ -12,6 +12,7 @@ from eyechart.errors import EyechartError
 from eyechart.files import digest
 from eyechart.registry import Bound, Entry, Kind, bind
 from eyechart.signatures import Function, Option
+from eyechart.specs import written
 from eyechart.types import Derived, Encoder, Images
 
 
@@ -23,6 +24,8 @@ def bound(kind: Kind, what: Any) -> Bound:
     """
     if isinstance(what, str):
         return bind(kind, what)
+    if kind == "datasets" and isinstance(what, Path):
+        return bind(kind, written("folder", str(what), {}))
     if kind == "encoders" and isinstance(what, Encoder | Derived):
         return _constant(kind, what.key or f"encoder-{id(what):x}", what)
     if kind == "datasets" and isinstance(what, dict) and all(isinstance(images, Images) for images in what.values()):
@@ -32,7 +35,7 @@ def bound(kind: Kind, what: Any) -> Bound:
         return _task(what)
     wanted = {
         "encoders": "a spec or an Encoder",
-        "datasets": "a spec or a dict of Images",
+        "datasets": "a spec, a path or a dict of Images",
         "tasks": "a spec or a function(case, *, ...)",
     }[kind]
     raise EyechartError(f"among the {kind} there must be {wanted}; got {type(what).__name__}.")

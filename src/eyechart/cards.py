@@ -3,21 +3,23 @@
 import dataclasses
 import difflib
 import functools
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eyechart.entries import Kind, alias_tables, aliases, entries
+from eyechart.entries import Kind, alias_tables, entries
 from eyechart.errors import EyechartError
-from eyechart.registry import Bound, bind
+from eyechart.registry import bind
 from eyechart.signatures import names_in
 from eyechart.specs import Spec, parse
 
 NONE = "(none)"  # what an encoder without a card, or without the field, has
 _FAMILIES = Path(__file__).parent / "encoders" / "families.toml"
 # Options that say how weights are looked at: with any other value of these they are still the weights of the card.
-_VIEWS = {"size", "crop_pct", "crop_mode", "interpolation", "mean", "std", "pool", "project", "seed"}
+_VIEWS = {"size", "crop_pct", "crop_mode", "interpolation", "mean", "std", "pool", "layer", "project", "seed"}
+_VIEWING_ARGS = {"img_size", "dynamic_img_size", "dynamic_img_pad", "strict_img_size"}  # the same of timm's model_args
 _NO_GROUPS = {"name", "spec", "cite", "mean", "std"}  # fields by which nobody groups
 # Fields of a card that the files state as they are.
 _GIVEN = (
@@ -132,9 +134,10 @@ def _tupled(value: Any) -> Any:
 
 
 def cards_of(encoder: str) -> tuple[Card, ...]:
-    """Give the card of an encoder's spec in full, under whatever name it was asked for; of one made of others, theirs.
+    """Give the card of an encoder's spec in full, by the library's own name too; of one made of others, theirs.
 
-    Size, crop and pooling may differ; other weights, an activation that is not the card's, or random weights have none.
+    Size, crop, pooling and layer may differ; other weights, an activation that is not the card's, or random weights
+    have none.
     """
     spec = _parsed(encoder)
     if spec is None:
@@ -142,17 +145,34 @@ def cards_of(encoder: str) -> tuple[Card, ...]:
     nested = _nested("encoders", spec, "EncoderSpec")
     if nested:
         return tuple(dict.fromkeys(card for part in nested for card in cards_of(part)))
-    named = (name for name, base in _stated().items() if (base.name, base.argument) == (spec.name, spec.argument))
-    return tuple(cards()[name] for name in named if _same_weights(spec, bind("encoders", aliases()[name])))[:1]
+    named = _named().get((spec.name, spec.argument), ())
+    return tuple(card for card in named if _same_weights(spec, card))[:1]
 
 
 @functools.cache
-def _stated() -> dict[str, Spec]:
-    return {name: parse(spec) for name, spec in aliases().items()}
+def _named() -> dict[tuple[str, str | None], tuple[Card, ...]]:
+    """Give the cards by plugin and argument: that of their spec, and the bare name of the network where it will do."""
+    found: dict[tuple[str, str | None], tuple[Card, ...]] = {}
+    for name, table in alias_tables().items():
+        spec = parse(table["spec"])
+        bare = [re.split("[./]", spec.argument or "")[0]] if table.get("bare") else []
+        for argument in (spec.argument, *bare):
+            found[spec.name, argument] = (*found.get((spec.name, argument), ()), cards()[name])
+    return found
 
 
-def _same_weights(spec: Spec, base: Bound) -> bool:
-    return all(spec.options.get(name, value) == value for name, value in base.options.items() if name not in _VIEWS)
+def _same_weights(spec: Spec, card: Card) -> bool:
+    stated = {name: value for name, value in bind("encoders", card.spec).options.items() if name not in _VIEWS}
+    return all(_alike(name, spec.options.get(name, value), value, card) for name, value in stated.items())
+
+
+def _alike(name: str, given: Any, stated: Any, card: Card) -> bool:
+    if name == "model_args":
+        given, stated = (
+            {key: value for key, value in (arguments or {}).items() if key not in _VIEWING_ARGS}
+            for arguments in (given, stated)
+        )
+    return given == stated or (name, stated, given) == ("activation", "auto", card.activation)
 
 
 def _parsed(text: str) -> Spec | None:

@@ -3,6 +3,7 @@
 Nothing heavy is imported for a list; showing an encoder builds it when its transform is not known yet.
 """
 
+import ast
 import dataclasses
 import difflib
 import math
@@ -14,7 +15,8 @@ from eyechart import settings, study
 from eyechart.cards import Card, cards, cards_of
 from eyechart.errors import EyechartError, NotHere, Unavailable
 from eyechart.metrics.names import metrics
-from eyechart.registry import Bound, Kind, bind, entries
+from eyechart.registry import Bound, Entry, Kind, bind, entries
+from eyechart.signatures import Option, names_in
 from eyechart.specs import literal
 
 ListKind = Literal["encoders", "datasets", "tasks", "studies", "metrics"]
@@ -66,9 +68,8 @@ def _entry_rows(kind: Kind) -> list[dict[str, Any]]:
     for entry in entries(kind).values():
         function = entry.function
         options = ", ".join(f"{option.name}={literal(option.default)}" for option in function.options)
-        argument = f":{(function.argument or '').upper()}" if function.argument else ""
         about = (function.doc or "").partition("\n")[0]
-        rows.append({"name": entry.name + argument, "about": about, "options": options})
+        rows.append({"name": _head(entry), "about": about, "options": options})
     return rows
 
 
@@ -82,7 +83,8 @@ def describe(kind: str, name: str, **flags: Any) -> dict[str, Any]:
 
     For an encoder with a card that is the card, and nothing is built or downloaded; for another one its transform,
     dimension and key; for a data set its splits and classes. Data that are not here are not downloaded: then it is said
-    where they were looked for, and how to get them.
+    where they were looked for, and how to get them. For the bare name of a plugin that needs to be told more, such as a
+    file or another encoder, its options.
 
     Raises:
         EyechartError: no such name, or its weights or images cannot be had.
@@ -95,16 +97,43 @@ def describe(kind: str, name: str, **flags: Any) -> dict[str, Any]:
                 if name not in metrics():
                     raise EyechartError(f"no metric is called {name!r}; there are {', '.join(metrics())}.")
                 return _metric(name)
-            case "encoders":
-                return _plugin(bind("encoders", name)) | _encoder(bind("encoders", name))
-            case "datasets":
-                return _plugin(bind("datasets", name)) | _dataset(bind("datasets", name), flags.get("data_dir"))
-            case _:
-                return _plugin(bind("tasks", name)) | {"headline": bind("tasks", name).entry.constants.get("HEADLINE")}
+            case plugins:
+                entry = entries(plugins).get(name.strip())
+                return _usage(entry) if entry and _needs_more(entry) else _plugin(bind(plugins, name), flags)
 
 
-def _plugin(bound: Bound) -> dict[str, Any]:
-    return {"spec": bound.text, "about": bound.entry.function.doc}
+def _needs_more(entry: Entry) -> bool:
+    """Say whether a bare name stands for nothing yet: of one that takes a path, a name, or what it is made of."""
+    made_of = {"encoders": "EncoderSpec", "datasets": "DataSpec"}.get(entry.kind)
+    empty = (option for option in entry.function.options if option.default in (None, ()))
+    return entry.function.argument_required or any(made_of in names_in(option.annotation) for option in empty)
+
+
+def _usage(entry: Entry) -> dict[str, Any]:
+    """Give a plugin as its source describes it."""
+    function = entry.function
+    options = {option.name: f"{_allowed(option)} = {literal(option.default)}" for option in function.options}
+    return {"spec": _head(entry), "options": options, "about": function.doc}
+
+
+def _allowed(option: Option) -> str:
+    return ast.unparse(option.annotation).replace("'", '"') if option.annotation else "Any"
+
+
+def _head(entry: Entry) -> str:
+    """Give a name with what stands after the colon in capitals: `timm:NAME`."""
+    return f"{entry.name}:{entry.function.argument.upper()}" if entry.function.argument else entry.name
+
+
+def _plugin(bound: Bound, flags: dict[str, Any]) -> dict[str, Any]:
+    known = {"spec": bound.text, "about": bound.entry.function.doc}
+    match bound.kind:
+        case "encoders":
+            return known | _encoder(bound)
+        case "datasets":
+            return known | _dataset(bound, flags.get("data_dir"))
+        case _:
+            return known | {"headline": bound.entry.constants.get("HEADLINE")}
 
 
 def _encoder(bound: Bound) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The errors a user can fix."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class EyechartError(Exception):
     """Something the user can fix. Its text is one line: what is wrong, what was got, what is allowed, how to fix it."""
@@ -20,6 +23,24 @@ class NotHere(Unavailable):
         """Take the line, and how much is to be downloaded: None where that is not known, 0 where it needs unpacking."""
         super().__init__(text)
         self.megabytes = megabytes
+
+
+def in_words(error: EyechartError | MemoryError) -> str:
+    """Give the line for an error a user can fix; Python's own of memory says neither what happened nor what helps."""
+    if isinstance(error, EyechartError):
+        return str(error)
+    said = str(error) or "more was asked for than there is"
+    return f"out of memory: {said}. Smaller images, fewer of them (a limit) or a smaller batch size take less."
+
+
+def near(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Give the known names that a misspelt one may have meant, the nearest first; capitals make no difference.
+
+    >>> near("DINOV2_S41", ["dinov2_s14", "pixels"])
+    ['dinov2_s14']
+    """
+    small = {one.lower(): one for one in known}
+    return [small[one] for one in difflib.get_close_matches(name.lower(), small, n=n)]
 
 
 def not_here(error: BaseException | None) -> NotHere | None:

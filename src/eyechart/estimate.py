@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,10 @@ def dry_run(
     quick: bool = False,
     limit: int | None = None,
     redo: bool = False,
-    encoder: Any = (),
-    data: Any = (),
-    task: Any = (),
-    seed: Sequence[int] = (),
+    encoder: Any = None,
+    data: Any = None,
+    task: Any = None,
+    seed: Any = None,
     **flags: Any,
 ) -> list[Forecast]:
     """Say what `run` with the same arguments would do, cell by cell; in a log, licenses and what may be downloaded.
@@ -144,6 +144,6 @@ def _embed_sample(encoder: Encoder, unit: Images, rows: list[int]) -> None:
     images = []
     for row in rows:
         with contextlib.suppress(Unreadable):  # said when the run comes to it
-            images.append(unit.load(row))
+            images.append(fill.prepare(encoder, [unit.load(row)]))
     if images:
-        fill.forward(encoder, fill.prepare(encoder, images))
+        fill.forward(encoder, np.concatenate(images))

@@ -1,5 +1,6 @@
 """Embeddings for other programs: `eyechart embed`."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,27 @@ from typing import Any
 import numpy as np
 
 from eyechart import adopt, settings
+from eyechart.datasets._copies import warn_of_copies
+from eyechart.datasets._drawing import without_advice
 from eyechart.embedding.derived import embed_any
+from eyechart.embedding.embed import name_left_out
 from eyechart.embedding.loading import load_encoder
+from eyechart.embedding.soundness import doubt
 from eyechart.errors import EyechartError
-from eyechart.files import write_bytes, write_json, writing
+from eyechart.files import as_path, write_bytes, write_json, writing
 from eyechart.images.folds import parts
-from eyechart.images.splits import limited
+from eyechart.images.splits import as_limit, limited
 from eyechart.types import Dataset, Embeddings
+
+log = logging.getLogger("eyechart")
 
 
 def embed(
     encoder: Any, data: Any, *, out: str | Path | None = None, limit: int | None = None, **flags: Any
 ) -> dict[str, Embeddings]:
     """Embed every split of a data set, from the store where it is there, and give the embeddings by split.
+
+    A warning says where embeddings are all the same or have collapsed.
 
     Args:
         encoder: a spec or an Encoder.
@@ -33,21 +42,28 @@ def embed(
     Raises:
         EyechartError: a spec is wrong, no image could be read, or the disk is full.
     """
+    limit, out = as_limit(limit), None if out is None else as_path(out, "out")
     with settings.using(**flags):
         bound, named = adopt.bound("encoders", encoder), adopt.bound("datasets", data)
-        images: Dataset = named.call()
+        with without_advice():  # on folds, which make no other embeddings
+            images: Dataset = named.call()
         if parts(images):
             raise EyechartError(f"{named.label}: folds are rows of the same embeddings; leave out folds and repeats.")
         if limit is not None:
             images = {split: limited(part, limit) for split, part in images.items()}
+        warn_of_copies(named, images)
         network = load_encoder(bound)
         embedded = {
             split: embed_any(network, part, lambda: images["train"], what=f"{bound.label} on {named.label} {split}")
             for split, part in images.items()
         }
+        for split, z in embedded.items():
+            name_left_out(z.left_out, f"{bound.label} on {named.label}: left out", split, "left_out")
+            if wrong := doubt(z.x):
+                log.warning("%s on %s %s: %s", bound.label, named.label, split, wrong)
         if out is not None:
             about = {"encoder": bound.text, "data": named.text, "key": network.key, "splits": {}}
-            _write(Path(out), embedded, images, about)
+            _write(out, embedded, images, about)
         return embedded
 
 

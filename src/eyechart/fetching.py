@@ -12,7 +12,7 @@ from eyechart.cards import cards_of
 from eyechart.catalog import license_of, parts_of
 from eyechart.embedding.loading import built, load_encoder
 from eyechart.errors import EyechartError, Unavailable, not_here
-from eyechart.plan import bound_each
+from eyechart.plan import bound_each, chosen
 from eyechart.registry import Bound, bind
 from eyechart.study import Study, read_study
 from eyechart.types import Derived
@@ -43,7 +43,7 @@ class Fetched:
 
 
 def download(
-    study: str | None = None, *, encoder: Any = (), data: Any = (), dry_run: bool = False, **flags: Any
+    study: str | None = None, *, encoder: Any = None, data: Any = None, dry_run: bool = False, **flags: Any
 ) -> list[Fetched]:
     """Fetch all that a study needs, so that it runs without a network; give what became of each part.
 
@@ -65,7 +65,7 @@ def download(
 
 
 def each(
-    study: str | None = None, *, encoder: Any = (), data: Any = (), dry_run: bool = False, **flags: Any
+    study: str | None = None, *, encoder: Any = None, data: Any = None, dry_run: bool = False, **flags: Any
 ) -> Iterator[Fetched]:
     """Do what `download` does, and give each part as soon as it is there."""
     with settings.using(**flags):
@@ -85,10 +85,10 @@ def exit_code(fetched: Sequence[Fetched]) -> int:
 def _wanted(study: str | None, encoder: Any, data: Any) -> list[Bound]:
     """Give the data sets and then the encoders, each after what it is made of."""
     named = Study(name="", about="", encoders=(), data=(), tasks=())
-    if study is not None or not (encoder or data):
+    if study is not None or (encoder is None and data is None):
         named = read_study(study or "quickstart")
-    sets = bound_each("datasets", data or named.data)
-    encoders = bound_each("encoders", encoder or named.encoders)
+    sets = bound_each("datasets", chosen("data", data, named.data))
+    encoders = bound_each("encoders", chosen("encoder", encoder, named.encoders))
     for task in bound_each("tasks", named.tasks):
         sets += [bind("datasets", spec) for specs in task.nested("datasets").values() for spec in specs]
         encoders += [bind("encoders", spec) for specs in task.nested("encoders").values() for spec in specs]

@@ -50,6 +50,18 @@ def as_said(error: OSError, path: Path) -> EyechartError:
     return EyechartError(f"cannot write {path}: {reason}. Name a folder you may write to with --out or --cache-dir.")
 
 
+def as_path(value: Any, name: str) -> Path:
+    """Give what a caller named as a path.
+
+    Raises:
+        EyechartError: it cannot be one.
+    """
+    try:
+        return Path(value).expanduser()
+    except TypeError as error:
+        raise EyechartError(f"{name} must be a path; got {value!r}.") from error
+
+
 def check_writable(folder: Path) -> None:
     """Raise EyechartError unless files can be written to a folder, before hours of work depend on it."""
     with writing(folder / ".writable"):

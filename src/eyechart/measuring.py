@@ -80,4 +80,7 @@ def _over_folds(
             note if len(where) == len(found) else f"fold {', '.join(where)}: {note}" for note, where in said.items()
         ),
         left_out=({POOLED: whole} if whole else {}) | left_out,
+        features=digest([one.features for one in found.values()])
+        if any(one.features for one in found.values())
+        else "",
     )

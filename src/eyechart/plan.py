@@ -2,18 +2,21 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from eyechart import adopt
 from eyechart.cards import cards_of, overlaps
 from eyechart.catalog import all_missing
+from eyechart.datasets._copies import warn_of_copies
 from eyechart.embedding.devices import precision
 from eyechart.embedding.loading import identity, load_encoder
 from eyechart.embedding.machine import machine as machine_here
 from eyechart.errors import EyechartError, NotHere
 from eyechart.images import folds
-from eyechart.images.splits import limited
+from eyechart.images.splits import as_limit, limited
 from eyechart.images.views import detached
 from eyechart.registry import Bound, Kind, bind
 from eyechart.results import records
@@ -93,19 +96,19 @@ def make_plan(
     encoder: Any,
     data: Any,
     task: Any,
-    seed: Sequence[int],
+    seed: Any,
     limit: int | None,
 ) -> Plan:
     """Bind every spec and open every data set, so that what is misspelt stops before anything is computed."""
     precision()  # a device that is not there stops here, too
-    if limit is not None and limit < 1:
-        raise EyechartError(f"limit must be at least 1 image of each split; got {limit}.")
-    named = read_study(study or ("choose" if data else "quickstart"))
-    if encoder:  # only a study's own list may hold what cannot be had: who names an encoder wants it
+    limit = as_limit(limit)
+    named = read_study(study or ("quickstart" if data is None else "choose"))
+    if encoder is not None:  # only a study's own list may hold what cannot be had: who names an encoder wants it
         named = dataclasses.replace(named, skip_unavailable=False)
-    encoders = bound_each("encoders", encoder or named.encoders)
-    sets = bound_each("datasets", data or named.data)
-    tasks = bound_each("tasks", task or named.tasks)
+    encoders = bound_each("encoders", chosen("encoder", encoder, named.encoders))
+    sets = bound_each("datasets", chosen("data", data, named.data))
+    tasks = bound_each("tasks", chosen("task", task, named.tasks))
+    seeds = _seeds(chosen("seed", seed, named.seeds))
     for kind, listed in (("--encoder", encoders), ("--data", sets), ("--task", tasks)):
         if not listed:
             raise EyechartError(f"the study {named.name} names nothing for {kind}; give one or more.")
@@ -114,10 +117,28 @@ def make_plan(
         for where in sets
         for one in encoders
         for what in tasks
-        for number in (seed or named.seeds if draws(what) else (None,))
+        for number in (seeds if draws(what) else (None,))
     ]
     opened, missing = _opened_each(sets, limit)
     return Plan(named, cells, opened, limit, missing=missing)
+
+
+def chosen(name: str, given: Any, own: Any) -> Any:
+    """Give what was named in the place of a study's own, or that.
+
+    Raises:
+        EyechartError: it is empty.
+    """
+    if isinstance(given, list | tuple | dict) and not given:
+        raise EyechartError(f"{name}: the {type(given).__name__} is empty; leave it out for the study's own.")
+    return own if given is None else given
+
+
+def _seeds(named: Any) -> list[int]:
+    listed = list(named) if isinstance(named, Iterable) else [named]
+    if not listed or not all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in listed):
+        raise EyechartError(f"seed must be one or more whole numbers, such as [0, 1, 2]; got {named!r}.")
+    return list(map(int, listed))
 
 
 def bound_each(kind: Kind, named: Any) -> list[Bound]:
@@ -151,7 +172,12 @@ def _opened_each(sets: Sequence[Bound], limit: int | None) -> tuple[dict[str, Da
 
 
 def _opened(bound: Bound, limit: int | None) -> Dataset:
-    data: Dataset = bound.call()
+    data = _limited(bound, bound.call(), limit)
+    warn_of_copies(bound, data)
+    return data
+
+
+def _limited(bound: Bound, data: Dataset, limit: int | None) -> Dataset:
     if limit is None:
         return data
     if folds.parts(data):  # the images are limited, and each fold is what it has of them

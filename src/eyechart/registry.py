@@ -1,12 +1,11 @@
 """From a spec to what it stands for: every default filled in, every option checked, nothing imported."""
 
 import dataclasses
-import difflib
 from pathlib import Path
 from typing import Any
 
 from eyechart.entries import KINDS, Entry, Kind, aliases, entries, plugin_entries
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, near
 from eyechart.libraries import torchvision_needed
 from eyechart.signatures import conform, is_tuple, names_in
 from eyechart.specs import Spec, literal, parse, written
@@ -140,26 +139,26 @@ def _exists(path: str) -> bool:
 
 def _unknown(kind: Kind, spec: Spec) -> str:
     known = [*entries(kind), *(aliases() if kind == "encoders" else ())]
-    near = difflib.get_close_matches(spec.name, known, n=3)
+    meant = near(spec.name, known)
     if kind == "encoders":
-        near = _near_timm(spec.name, near)
+        meant = _near_timm(spec.name, meant)
     article = {"encoders": "encoder", "datasets": "data set", "tasks": "task"}[kind]
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
     if "(" in spec.name:
         return f"{spec.name!r} is no spec: options are written name=value between parentheses, as in pixels(size=8)."
     path_hint = " and there is no such folder" if kind == "datasets" else ""
     return f"no {article} is called {spec.name!r}{path_hint}.{hint} `eyechart list {kind}` names them all."
 
 
-def _near_timm(name: str, near: list[str]) -> list[str]:
+def _near_timm(name: str, meant: list[str]) -> list[str]:
     """Put timm's model of exactly this name first; where nothing else is near, give what timm has that is."""
     with torchvision_needed():
         import timm  # slow, but only on the way to an error message
 
     models = timm.list_models()
     if name.partition(".")[0] in models:
-        return [f"timm:{name}", *near]
-    return near or [f"timm:{model}" for model in difflib.get_close_matches(name, models, n=3)]
+        return [f"timm:{name}", *meant]
+    return meant or [f"timm:{model}" for model in near(name, models)]
 
 
 def _check_argument(entry: Entry, spec: Spec) -> None:
@@ -174,9 +173,7 @@ def _bound_options(entry: Entry, spec: Spec) -> dict[str, Any]:
     options = {option.name: option for option in entry.function.options}
     for name in spec.options:
         if name not in options:
-            near = [known for known in options if known.lower() == name.lower()]
-            near = near or difflib.get_close_matches(name, options, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = f" Did you mean {meant[0]}?" if (meant := near(name, options, n=1)) else ""
             allowed = f"Its options are {', '.join(options)}." if options else "It has no options."
             raise EyechartError(f"{entry.name} has no option {name!r}.{hint} {allowed}")
     bound = {}

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from eyechart import settings
 from eyechart.embedding.devices import device, precision
+from eyechart.embedding.embed import name_left_out
 from eyechart.embedding.machine import machine
-from eyechart.errors import DiskFull, EyechartError, Unavailable
-from eyechart.files import check_writable, write_json
+from eyechart.errors import DiskFull, EyechartError, Unavailable, in_words
+from eyechart.files import as_path, check_writable, write_json
 from eyechart.images.folds import fold_of
 from eyechart.measuring import carry_out
 from eyechart.plan import Cell, Plan, announce, make_plan, of_machine, split_keys, warn
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pandas
 
 log = logging.getLogger("eyechart")
-_NAMED = 5  # images that are named one by one when they are left out
+_NAMES = ("encoder", "data", "task", "bound")  # of a record: what was asked for, and not what it was computed from
 QUICK = 200  # images of each split under --quick
 
 
@@ -51,6 +52,7 @@ class Results:
     failures: Sequence[Failure] = ()
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)  # encoder -> why
     computed: int = 0
+    encoders: int = 0  # that were asked for
 
     def table(self, *, aggregate: bool = False, by: str | None = None) -> "pandas.DataFrame":
         """Give the tidy rows of every measure (see `eyechart.table`)."""
@@ -58,8 +60,9 @@ class Results:
 
     def compare(self, metric: str | None = None, *, where: str | None = None, by: str | None = None) -> Comparison:
         """Say which encoder is really better and which to use (see `eyechart.compare`)."""
-        here = {record.id for record in self.records}
-        found = [record for record in records.read_all(self.out) if record.id in here]
+        here = {record.id: record for record in self.records}
+        stored = [record for record in records.read_all(self.out) if record.id in here]
+        found = [dataclasses.replace(one, **{name: getattr(here[one.id], name) for name in _NAMES}) for one in stored]
         return comparison(found, dict.fromkeys(here, self.out), metric, where=where, by=by)
 
     def leaderboards(self) -> list[Leaderboard]:
@@ -81,10 +84,10 @@ class Results:
 def run(
     study: str | None = None,
     *,
-    encoder: Any = (),
-    data: Any = (),
-    task: Any = (),
-    seed: Sequence[int] = (),
+    encoder: Any = None,
+    data: Any = None,
+    task: Any = None,
+    seed: Any = None,
     out: str | Path | None = None,
     quick: bool = False,
     limit: int | None = None,
@@ -98,7 +101,7 @@ def run(
         encoder: specs or Encoder objects that replace the study's.
         data: specs, paths, or dicts of Images that replace the study's.
         task: specs or functions that replace the study's.
-        seed: seeds for the tasks that draw random numbers.
+        seed: whole numbers, for the tasks that draw random numbers, that replace the study's.
         out: where the results go; by default runs/<study>.
         quick: 200 images of each split at the most, to see that everything works.
         limit: so many images of each split at the most.
@@ -115,11 +118,11 @@ def run(
 
 def folder_of(plan: "Plan", out: str | Path | None) -> Path:
     """Give the folder a study's results go to."""
-    return Path(out).expanduser() if out is not None else Path("runs") / plan.study.name
+    return Path("runs") / plan.study.name if out is None else as_path(out, "out")
 
 
 def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
-    done, failures, skipped, computed = [], [], {}, 0
+    found, failures, skipped, computed = [], [], {}, 0
     check_writable(out)
     present = records.by_id(out)
     if plan.study.skip_unavailable:
@@ -128,7 +131,7 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
     for cell in plan.cells:
         try:
             record, fresh = _cell(plan, cell, out, present, redo)
-            done.append(record)
+            found.append((cell, record))
             computed += fresh
         except Exception as error:  # one failing cell must not stop the others; it is listed, and the exit code says so
             cannot_be_had = isinstance(error, Unavailable) and plan.loaded.get(cell.encoder.text) is error
@@ -138,12 +141,21 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
                 failures.append(_failure(cell, error))
             if isinstance(error, DiskFull):
                 break
-    results = Results(out, done, failures, skipped, computed)
+    done, encoders = _as_asked(plan, found), len({cell.encoder.text for cell in plan.cells})
+    results = Results(out, done, failures, skipped, computed, encoders)
     for line in doubts(done, labels(done)) if computed else ():
         log.warning("%s", line)
     if done:
         write_json(out / records.RUN_FILE, _summary(plan, results))
     return results
+
+
+def _as_asked(plan: Plan, found: Sequence[tuple[Cell, Record]]) -> list[Record]:
+    """Give records under the names that were asked for, and say which data are there under other names."""
+    others = {cell.data.label: record.data for cell, record in found if record.data != cell.data.label}
+    for label, other in others.items():
+        log.info("%s has the same content as %s, whose results are there already and are shown for it", label, other)
+    return [dataclasses.replace(record, **_names(plan, cell)) for cell, record in found]
 
 
 def _summary(plan: Plan, results: Results) -> dict[str, Any]:
@@ -161,9 +173,9 @@ def _summary(plan: Plan, results: Results) -> dict[str, Any]:
 
 
 def _failure(cell: Cell, error: Exception) -> Failure:
-    if isinstance(error, EyechartError):
+    if isinstance(error, EyechartError | MemoryError):
         log.warning("%s: failed, for a reason given at the end", cell)
-        return Failure(str(cell), str(error), user=True)
+        return Failure(str(cell), in_words(error), user=True)
     log.error("%s failed:\n%s", cell, "".join(traceback.format_exception(error)).rstrip())
     return Failure(str(cell), f"{type(error).__name__}: {error}", user=False)
 
@@ -183,12 +195,8 @@ def _cell(plan: Plan, cell: Cell, out: Path, present: Mapping[str, Path], redo: 
     records.save_split_data(out, plan.data[cell.data.text], redo=redo)
     records.save(out, record)
     for split, reasons in record.left_out.items():
-        if fold_of(split) is not None:  # said of the split that holds all images
-            continue
-        for name, reason in list(reasons.items())[:_NAMED]:
-            log.warning("%s: left out %s of %s: %s", cell, name, split, reason)
-        if len(reasons) > _NAMED:
-            log.warning("%s: left out %d more of %s, listed in the record", cell, len(reasons) - _NAMED, split)
+        if fold_of(split) is None:  # else it is said of the split that holds all images
+            name_left_out(reasons, f"{cell}: left out", split, "the record")
     shown = headline(record)
     log.info("%s: %s", cell, "done" if shown is None else f"{shown.metric} {shown.value:.4f}")
     return record, True
@@ -203,15 +211,7 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
     record = Record(
         id=identity,
         keys={"encoder": encoder.key, "data": split_keys(data), **here},
-        encoder=cell.encoder.label,
-        data=cell.data.label,
-        task=cell.task.label,
-        bound={
-            "encoder": cell.encoder.text,
-            "data": cell.data.text,
-            "task": cell.task.text,
-            "limit": plan.limit,
-        },
+        **_names(plan, cell),
         seed=cell.seed,
         measures=measured.measures,
         headline=cell.task.entry.constants.get("HEADLINE", {}),
@@ -225,6 +225,17 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
     return record
 
 
+def _names(plan: Plan, cell: Cell) -> dict[str, Any]:
+    """What was asked for. Content that is equal is known by one identity, whatever it is called."""
+    bound = {"encoder": cell.encoder.text, "data": cell.data.text, "task": cell.task.text, "limit": plan.limit}
+    return {
+        "encoder": cell.encoder.label,
+        "data": cell.data.label,
+        "task": cell.task.label,
+        "bound": bound,
+    }
+
+
 def _made(encoder: Encoder | Derived, seconds: float) -> dict[str, Any]:
     from eyechart import __version__
 
@@ -233,6 +244,7 @@ def _made(encoder: Encoder | Derived, seconds: float) -> dict[str, Any]:
         "python": platform.python_version(),
         "device": device(),
         "precision": precision(),
+        "backend": settings.active().backend,
         "loaded": getattr(encoder, "loaded", ""),
         "seconds": round(seconds, 3),
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -29,7 +29,7 @@ class Settings:
     data_dir: Path | None = None  # data sets; None: <cache_dir>/data
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "auto"  # auto: bf16 on a GPU that has it, fp32 elsewhere
-    backend: str = "torch"  # what computes torch networks: torch or openvino; their numbers agree to 1e-4
+    backend: str = "torch"  # what computes torch networks: torch or openvino; in fp32 their numbers agree to 1e-4
     batch_size: int | None = None  # images in a forward pass
     workers: int | None = None  # decoding threads
     plugins: tuple[Path, ...] = ()  # files with further encoders, data sets and tasks

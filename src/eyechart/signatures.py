@@ -153,7 +153,9 @@ def _fit(annotation: ast.expr, value: Any) -> Any:  # noqa: PLR0911, a table of 
             return _fit(ast.Name(name), value)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
             allowed = ast.literal_eval(inner)
-            return value if value in (allowed if isinstance(allowed, tuple) else (allowed,)) else _NO
+            each = allowed if isinstance(allowed, tuple) else (allowed,)
+            # Of the same type: True == 1 and 8.0 == 8, but they would be written, and so keyed, in another way.
+            return value if any(type(one) is type(value) and one == value for one in each) else _NO
         case ast.Subscript(value=ast.Name(id="dict")):
             return value if isinstance(value, dict) else _NO
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=elements)):
@@ -179,10 +181,9 @@ def _allowed(annotation: ast.expr) -> str:
         case ast.Constant(value=None):
             return "None"
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
-            allowed = ast.literal_eval(inner)
-            return "one of " + ", ".join(map(literal, allowed if isinstance(allowed, tuple) else (allowed,)))
+            return f"one of {_listed(inner)}"
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=elements)):
-            return f"numbers or texts such as ({', '.join(_allowed(e) for e in elements[:1])}, ...)"
+            return _several_allowed(elements)
         case ast.Name(id=name) | ast.Attribute(attr=name):
             words = {
                 "int": "a whole number",
@@ -195,6 +196,33 @@ def _allowed(annotation: ast.expr) -> str:
             return words.get(name, "a quoted spec")
         case _:
             return ast.unparse(annotation)
+
+
+def _listed(inner: ast.expr) -> str:
+    allowed = ast.literal_eval(inner)
+    return ", ".join(map(literal, allowed if isinstance(allowed, tuple) else (allowed,)))
+
+
+_PLURALS = {
+    "int": ("whole numbers", "(1, 5)"),
+    "float": ("numbers", "(0.1, 1.0)"),
+    "str": ("quoted texts", '("a", "b")'),
+    "EncoderSpec": ("quoted specs", '("pixels", "hog")'),
+    "DataSpec": ("quoted specs", '("digits", "cifar10")'),
+}
+
+
+def _several_allowed(elements: list[ast.expr]) -> str:
+    match elements:
+        case [ast.Subscript(value=ast.Name(id="Literal"), slice=inner), ast.Constant()]:
+            return f"one or more of {_listed(inner)}"
+        case [ast.Name(id=name) | ast.Attribute(attr=name), ast.Constant()]:
+            plural, example = _PLURALS.get(name, ("values", "(1, 5)"))
+            return f"one or more {plural} such as {example}"
+        case [ast.Name(id=name), *_] if name in _PLURALS and len(set(map(ast.unparse, elements))) == 1:
+            return f"{len(elements)} {_PLURALS[name][0]} in parentheses"
+        case _:
+            return f"values in parentheses: {', '.join(map(_allowed, elements))}"
 
 
 def names_in(annotation: ast.expr | None) -> set[str]:

@@ -1,12 +1,11 @@
 """Studies: named lists of encoders, data sets and tasks, in TOML."""
 
 import dataclasses
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, near
 
 _FOLDER = Path(__file__).parent / "studies"
 _LISTS = ("encoders", "data", "tasks")
@@ -42,8 +41,7 @@ def read_study(name: str) -> Study:
             raise EyechartError(f"no study is called {name!r}; for the images of a folder write --data {name}.")
         if name.endswith(".toml"):
             raise EyechartError(f"there is no file {path}.")
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = f" Did you mean {meant[0]}?" if (meant := near(name, names(), n=1)) else ""
         known = ", ".join(names())
         raise EyechartError(f"no study is called {name!r}.{hint} There are {known}; a file of your own ends in .toml.")
     try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from eyechart import settings
 from eyechart.errors import EyechartError
+from eyechart.files import as_path
 from eyechart.metrics.names import metrics
 from eyechart.plan import Plan, make_plan
 from eyechart.results import records
@@ -50,7 +51,8 @@ def verify(out: str | Path, *, sample: int = 5, seed: int = 0, fresh: bool = Tru
     Raises:
         EyechartError: there are no records, or one is damaged.
     """
-    stored = records.read_all(Path(out))
+    out = as_path(out, "out")
+    stored = records.read_all(out)
     if not stored:
         raise EyechartError(f"{out} holds no records; `eyechart run --out {out}` makes some.")
     chosen = np.random.default_rng(seed).permutation(len(stored))[: sample or None]
@@ -58,7 +60,7 @@ def verify(out: str | Path, *, sample: int = 5, seed: int = 0, fresh: bool = Tru
         cache = {"cache_dir": temporary, "data_dir": _data_dir(flags)} if fresh else {}
         for number in sorted(chosen):
             with settings.using(**(flags | cache)):
-                checked = _check(Path(out), stored[number])
+                checked = _check(out, stored[number])
             yield checked  # outside the block: the caller's settings are the caller's
 
 
@@ -85,8 +87,8 @@ def _check(out: Path, record: Record) -> Check:
 def _again(record: Record) -> Record:
     bound = record.bound
     with settings.using(precision=record.made["precision"]):
-        seeds = [] if record.seed is None else [record.seed]
-        plan: Plan = make_plan(None, [bound["encoder"]], [bound["data"]], [bound["task"]], seeds, bound["limit"])
+        asked = ([bound["encoder"]], [bound["data"]], [bound["task"]])
+        plan: Plan = make_plan(None, *asked, record.seed, bound["limit"])
         identity = plan.record_id(plan.cells[0], record.keys.get("machine"))  # as if this were the machine it is of
         return compute(plan, plan.cells[0], identity)
 

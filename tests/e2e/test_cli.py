@@ -334,3 +334,33 @@ def test_days_below_zero_clear_no_cache(eyechart, tmp_path):
     eyechart("embed", "--encoder", "pixels(size=4)", "--data", images_in(tmp_path / "photos"))
     refused(eyechart("cache", "gc", "--unused-days", "-1"), "unused_days must be 0 or more")
     assert json.loads(eyechart("cache", "ls", "--json")[1])
+
+
+def test_memory_that_runs_out_is_one_line(eyechart):
+    refused(eyechart("run", "--data", "digits(size=1000000)"), "out of memory: Unable to allocate")
+
+
+def test_an_unknown_command_is_answered_with_all_there_are(eyechart):
+    refused(eyechart("foo"), "No such command 'foo'. There are run, table,", "download", "cache.")
+
+
+def test_only_a_flag_that_is_near_is_proposed(eyechart):
+    assert "--out" not in eyechart("run", "--foo")[2]
+    refused(eyechart("run", "--encodr", "pixels"), "--encodr", "--encoder")
+
+
+def test_embed_lists_what_it_left_out_in_its_json(eyechart, tmp_path):
+    photos = images_in(tmp_path / "photos")
+    (photos / "cat" / "0.png").write_text("no image")
+    _, out, _ = eyechart("embed", "--encoder", "pixels", "--data", photos, "--json")
+    assert {name for row in json.loads(out) for name in row["left_out"]} == {"cat/0.png"}
+
+
+def test_a_run_ends_with_how_many_encoders_were_skipped(eyechart, tmp_path):
+    (tmp_path / "some.toml").write_text(
+        'encoders = ["pixels", "timm:test_vit.r160_in1k"]\ndata = ["digits"]\ntasks = ["knn(k=1)"]\n'
+        "skip_unavailable = true\n"
+    )
+    code, _, err = eyechart("run", "some.toml", "--limit", "20")
+    assert code == 0
+    assert "1 cell: 1 computed, 0 were done already; 1 of 2 encoders skipped (listed above)" in err

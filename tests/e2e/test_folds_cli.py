@@ -71,6 +71,25 @@ def test_a_second_run_computes_nothing(eyechart, photos):
     assert {path: path.stat().st_mtime_ns for path in Path("run/results").rglob("*.json")} == before
 
 
+TWINS = """
+import numpy as np
+from eyechart.types import Encoder, Transform
+
+def one(*, version: int = 1) -> Encoder:
+    return Encoder(dim=1, transform=Transform(size=1), forward=lambda batch: np.float32(batch[:, 0, 0, :1]))
+
+def two(*, version: int = 1) -> Encoder:
+    return one()
+"""
+
+
+def test_encoders_that_are_the_same_in_every_fold_are_named(eyechart, photos, caplog):
+    Path("twins.py").write_text(TWINS)
+    words = ["--plugin", "twins.py", "--encoder", "one", "--encoder", "two", "--data", DATA, "--task", "knn(k=1)"]
+    assert eyechart("run", *words, "--out", "twins")[0] == 0
+    assert "one and two have identical embeddings" in caplog.text
+
+
 def test_few_images_are_advised_folds(eyechart, photos, caplog):
     eyechart("run", "--encoder", "noise", "--data", "folder:photos", "--task", "knn(k=1)", "--out", "run")
     assert len([line for line in caplog.messages if "folds=5" in line]) == 1

@@ -20,13 +20,13 @@ import torchvision
 import transformers
 from safetensors import safe_open
 from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
 from torchvision.models import VisionTransformer
 
 from eyechart import cards
-from eyechart.embedding.transform import square
+from eyechart.images.transform import square
 from eyechart.registry import bind
 from eyechart.specs import parse, written
-from samples import picture, smooth
 
 CARDS = cards.cards()
 LARGE = 100  # million parameters of a backbone
@@ -84,6 +84,8 @@ def timm_few(card):
 
 
 def timm_features(network, pixels):
+    if "patch16_dinov3" in network.pretrained_cfg["architecture"]:  # timm pools the mean; the authors' feature is this
+        return network.forward_features(pixels)[:, 0]
     return network.forward_head(network.forward_features(pixels), pre_logits=True)
 
 
@@ -309,10 +311,10 @@ def without_classifier(network):
 
 
 def pictures(transform):
-    """Smooth shapes with some noise, of four shapes, as the encoder sees them: uint8 [4, s, s, 3]."""
-    shapes = [(240, 320), (333, 250), (200, 200), (260, 400)]
-    whole = [smooth(seed, *shape) // 4 * 3 + picture(seed, *shape) // 4 for seed, shape in enumerate(shapes)]
-    return np.stack([square(transform, one) for one in whole])
+    """Four photographs of different shapes, as the encoder sees them: uint8 [4, s, s, 3]."""
+    china, flower = (load_sample_image(f"{name}.jpg") for name in ("china", "flower"))
+    whole = [china[100:340, 200:520], china[60:393, 20:270], flower[150:350, 250:450], flower[80:340, 120:520]]
+    return np.stack([square(transform, np.ascontiguousarray(one)) for one in whole])
 
 
 def assert_close(got, expected):
@@ -382,6 +384,20 @@ def test_a_network_on_the_meta_device_is_what_its_card_says(card, tmp_path, requ
     few = {"model_args": timm_few(card)} if card.spec.startswith("timm:") else {}
     size = 64 if card.parameters > HUGE else WIDE if card.size > 256 else None
     assert_loads_what_is_published(card, tmp_path, few=True, size=size, **few)
+
+
+DEFAULTS = {
+    "timm": lambda bare: timm.get_pretrained_cfg(bare).tag,
+    "torchvision": lambda bare: torchvision.models.get_model_weights(bare)["DEFAULT"].name,
+}
+
+
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if parse(card.spec).name in DEFAULTS])
+def test_the_bare_name_of_a_network_has_the_card_of_the_weights_that_its_library_takes_then(name):
+    library = parse(CARDS[name].spec).name
+    bare, *tag = re.split("[./]", name_of(CARDS[name]))
+    found = cards.cards_of(bind("encoders", f"{library}:{bare}").text)
+    assert (CARDS[name] in found) == (tag == [DEFAULTS[library](bare)])
 
 
 def test_beit_is_published_with_names_of_older_versions_and_a_head(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eyechart.embedding.resize import FILTERS, resized
+from eyechart.images.resize import FILTERS, resized
 from samples import picture
 
 OLD = int(PIL.__version__.partition(".")[0]) < 13  # before 13, Pillow always scaled across first

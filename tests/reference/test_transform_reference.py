@@ -7,8 +7,8 @@ from PIL import Image
 from timm.data import create_transform
 from torchvision.transforms import Normalize
 
-from eyechart.embedding.transform import INTERPOLATIONS, check, resized_shape, square, squares
 from eyechart.images.reading import Unreadable
+from eyechart.images.transform import INTERPOLATIONS, check, resized_shape, square, squares
 from eyechart.types import Transform
 from samples import picture, refuses
 

@@ -142,6 +142,12 @@ def test_without_it_the_place_the_layout_and_the_way_to_get_it_are_said(name, mo
     assert isinstance(caught.value, Unavailable)
 
 
+def test_all_that_ucmerced_lacks_is_said_at_once(monkeypatch):
+    offline(monkeypatch, ucmerced, "ARCHIVE")
+    with refuses("UCMerced_LandUse.zip", "Besides: ", "uc_merced-train.txt", "uc_merced-val.txt", "uc_merced-test.txt"):
+        opened("ucmerced")
+
+
 def test_ucmerced_has_the_splits_of_the_lists_in_their_order(merced):
     data = opened("ucmerced")
     for split, members in LISTS.items():

@@ -8,7 +8,7 @@ import pytest
 
 import eyechart as ec
 from eyechart import cards, settings
-from eyechart.registry import aliases, bind
+from eyechart.registry import aliases, bind, entries
 from eyechart.results.leaderboard import labels
 from eyechart.results.seen import seen
 from samples import output_of, photos, refuses
@@ -118,6 +118,31 @@ def test_show_prints_a_card_and_downloads_nothing(eyechart):
     assert "labels: ImageNet-1k" in out
 
 
+WHAT_NEEDS_MORE = [
+    *(("encoder", name) for name in ("quantize", "reduce", "whiten", "multiscale", "concat")),
+    *(("encoder", name) for name in ("onnx", "hf", "timm", "open_clip", "torchvision", "checkpoint", "precomputed")),
+    *(("dataset", name) for name in ("folder", "webdataset", "hf_dataset", "subset", "pair", "union")),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), WHAT_NEEDS_MORE)
+def test_a_bare_name_that_needs_more_is_shown_as_it_can_be_called(kind, name, eyechart):
+    entry = entries(f"{kind}s")[name]
+    shown = json.loads(eyechart("show", kind, name, "--json")[1])
+    assert shown["spec"] in (name, f"{name}:{(entry.function.argument or '').upper()}")
+    assert list(shown["options"]) == [option.name for option in entry.function.options]
+    assert shown["about"] == entry.function.doc
+
+
+def test_options_are_shown_with_what_they_may_be_and_their_defaults(eyechart):
+    code, out, _ = eyechart("show", "encoder", "quantize")
+    assert code == 0
+    assert "spec: quantize\n" in out
+    assert "  bits: Literal[16, 8, 4, 1] = 8\n" in out
+    assert "The embeddings of an encoder with so many bits" in out
+    assert '  groups: Literal["set", "own"] = "set"\n' in eyechart("show", "dataset", "union")[1]
+
+
 def test_an_encoder_that_needs_no_download_is_shown_with_its_key():
     assert ec.describe("encoder", "random_vit")["dim"] == CARDS["random_vit"].dim
 
@@ -138,10 +163,19 @@ def test_a_dry_run_says_licenses_and_sizes(caplog, tmp_path):
         ('dinov2_b14(size=98, pool="mean", mean=(0.5, 0.5, 0.5))', ["dinov2_b14"]),
         ("dinov2_b14(pretrained=False)", []),
         ('dinov2_b14(weights="mine.pth")', []),
-        ("resnet50(model_args={})", []),
+        ("resnet50(model_args={})", ["resnet50"]),
+        ('dino_b16(layer=-2, model_args={"dynamic_img_size": True, "img_size": 96})', ["dino_b16"]),
+        ('dino_b16(model_args={"depth": 6})', []),
+        ("timm:resnet50", ["resnet50"]),
+        ("timm:resnet50(pretrained=False)", []),
         ("timm:resnet50.tv_in1k", []),
+        ("torchvision:vit_b_16(size=384)", ["vit_b16"]),
+        ("timm:convnext_tiny", []),  # timm's default are other weights than the card's
+        ('clip_b16(activation="quickgelu")', ["clip_b16"]),
+        ('openclip_b16(activation="gelu")', ["openclip_b16"]),
+        ('openclip_b16(activation="quickgelu")', []),
         ('clip_b16(activation="gelu")', ["clip_b16_gelu"]),
-        ('clip_b16_gelu(activation="quickgelu")', []),
+        ('clip_b16_gelu(activation="quickgelu")', ["clip_b16"]),
         ("clip_b16(project=False)", ["clip_b16"]),
         ('concat("dinov2_b14", "resnet50", "hog")', ["dinov2_b14", "resnet50"]),
         ('concat("dinov2_b14", "dinov2_b14(size=98)")', ["dinov2_b14"]),
@@ -207,6 +241,26 @@ def test_where_nothing_is_known_nothing_is_said(encoder):
 
 def test_of_a_folder_nothing_is_said(tmp_path):
     assert met("resnet50", bind("datasets", f"folder:{photos(tmp_path / 'imagenet', n=1)}").text) == []
+
+
+def test_data_sets_name_those_whose_images_they_are_made_of():
+    found = {name: entry.constants.get("PART_OF") for name, entry in entries("datasets").items()}
+    stated = {name: sources for name, sources in found.items() if sources}
+    imagenets = dict.fromkeys(("stl10", "imagenette", "pacs", "tiny_imagenet"), ("imagenet",))
+    assert stated == {**imagenets, "cifar10c": ("cifar10",), "cifar100c": ("cifar100",)}
+
+
+def test_what_the_images_of_dinov2_and_dinov3_came_from_is_known():
+    # LVD-142M: table 15 of the DINOv2 paper; LVD-1689M: section 3.1 of the DINOv3 paper
+    assert CARDS["dinov2_b14"].trained_on == ("imagenet",)
+    assert CARDS["dinov3_b16"].trained_on == ("imagenet",)
+    assert {"food101", "cifar10"} & set(CARDS["dinov2_b14"].resembles) == {"food101"}
+
+
+def test_a_download_is_about_four_bytes_for_each_parameter():
+    for card in CARDS.values():
+        if card.download:
+            assert 3.8 <= card.download / card.parameters <= 17, card.name
 
 
 MADE_OF = '''

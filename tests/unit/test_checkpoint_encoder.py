@@ -125,6 +125,20 @@ def test_a_model_of_transformers_is_written_with_its_configuration(written_to, t
     assert read.text is None
 
 
+def test_what_means_nothing_in_a_configuration_is_not_written(written_to, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    text = {key: value for key, value in VIT.items() if key not in {"image_size", "patch_size"}}
+    config = {"vision_config": VIT | {"top_k": 50}, "text_config": text, "stray": 1}
+    network = transformers.AutoModel.from_config(transformers.CLIPConfig(**config))
+    network.save_pretrained(tmp_path / "model")
+    assert "stray" in (tmp_path / "model" / "config.json").read_text()
+    folder = written_to(written("hf", str(tmp_path / "model"), STATED))
+    config = bind("encoders", read_checkpoint(folder).encoder).options["config"]
+    assert "stray" not in config
+    assert "top_k" not in config["vision_config"]
+    assert isinstance(checkpoint(str(folder)), Encoder)
+
+
 def test_training_can_go_on_from_a_checkpoint(written_to):
     first = written_to()
     spec = written("checkpoint", str(first), {})
@@ -193,6 +207,17 @@ def test_a_plugin_that_has_changed_since_is_refused(written_to, write_plugin):
         checkpoint(str(folder))
 
 
+def test_a_plugin_that_has_changed_since_is_refused_although_the_key_is_remembered(written_to, write_plugin):
+    with settings.using(plugins=(write_plugin(PLUGIN),)):
+        folder = written_to("tiny")
+        key_of(folder)
+    with (
+        settings.using(plugins=(write_plugin(PLUGIN.replace("stride=4", "stride=2"), "other.py"),)),
+        refuses("has changed since", "other.py"),
+    ):
+        key_of(folder)
+
+
 def changed(folder, **values):
     """Edit encoder.json."""
     path = folder / "encoder.json"
@@ -239,7 +264,7 @@ def test_a_file_of_another_checkpoint_is_refused(written_to):
 def test_a_folder_that_lacks_a_file_is_unavailable(written_to, name):
     folder = written_to()
     (folder / name).unlink()
-    with pytest.raises(Unavailable, match=rf"there is no {name} in .*eyechart pretrain"):
+    with pytest.raises(Unavailable, match=rf"there is no {name} in .*write_checkpoint"):
         checkpoint(str(folder))
 
 
@@ -248,6 +273,34 @@ def test_a_damaged_statement_is_refused_in_one_line(written_to, content):
     folder = written_to()
     (folder / "encoder.json").write_bytes(content)
     with refuses("encoder.json is not what a checkpoint states"):
+        checkpoint(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("encoder", 5, "a text; got 5"),
+        ("encoder", None, "a text; got None"),
+        ("encoder", ["timm:test_vit"], "a text; got ['timm:test_vit']"),
+        ("source", None, "a text"),
+        ("made", [], "an object"),
+        ("trained_on", 5, "a list; got 5"),
+        ("trained_on", ["digits"], "a list of objects; got ['digits']"),
+        ("versions", [], "an object"),
+    ],
+)
+def test_a_statement_of_another_kind_is_refused_in_one_line(written_to, name, value, kind):
+    folder = written_to()
+    changed(folder, **{name: value})
+    with refuses(f"encoder.json: {name} must be {kind}"):
+        checkpoint(str(folder))
+
+
+@pytest.mark.parametrize("spec", ["checkpoint:{}", 'multiscale("checkpoint:{}")'])
+def test_a_checkpoint_of_itself_is_refused_in_one_line(written_to, spec):
+    folder = written_to()
+    changed(folder, encoder=spec.format(folder))
+    with refuses(f"{folder} is a checkpoint of ", "which has no network of its own"):
         checkpoint(str(folder))
 
 

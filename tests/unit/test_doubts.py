@@ -48,8 +48,22 @@ def images(labels):
 
 
 def test_an_encoder_that_is_no_better_than_noise_is_doubted():
-    (line,) = said(record(TRAINED, 0.12, 0.08, 0.2), record("noise(dim=64)", 0.1, 0.05, 0.15))
-    assert line.startswith("timm:resnet18.a1_in1k on photos: knn accuracy 12.0 % is no better than the 10.0 % of noise")
+    (line,) = said(record(TRAINED, 0.1, 0.06, 0.17), record("noise(dim=64)", 0.12, 0.08, 0.2))
+    assert line.startswith(
+        "timm:resnet18.a1_in1k on photos: knn accuracy 10.0 % (6.0 to 17.0) is no better than the 12.0 % of noise"
+    )
+
+
+def test_an_encoder_whose_lead_on_noise_may_be_luck_is_doubted_in_other_words():
+    # 0.04 ahead, where sqrt(0.05 ** 2 + 0.05 ** 2) = 0.071 would be needed
+    (line,) = said(record(TRAINED, 0.14, 0.09, 0.2), record("noise(dim=64)", 0.1, 0.05, 0.15))
+    assert "accuracy 14.0 % (9.0 to 20.0) cannot be told apart from the 10.0 % of noise" in line
+
+
+@pytest.mark.parametrize(("value", "ahead"), [(0.165, False), (0.175, True)])
+def test_the_lead_must_be_longer_than_both_intervals_joined_at_a_right_angle(value, ahead):
+    lines = said(record(TRAINED, value, value - 0.05, value + 0.05), record("noise(dim=64)", 0.1, 0.05, 0.15))
+    assert (lines == []) == ahead
 
 
 def test_an_encoder_that_is_no_better_than_itself_with_random_weights_is_doubted():
@@ -61,14 +75,24 @@ def test_an_encoder_that_is_no_better_than_itself_with_random_weights_is_doubted
     "other",
     [
         record("noise(dim=64)", 0.1, 0.05, 0.15),
-        record(RANDOM, 0.2, 0.1, 0.29),
+        record(RANDOM, 0.15, 0.1, 0.2),
         record("timm:resnet34(weights=None, pretrained=False, seed=0)", 0.5, 0.4, 0.6),
         record("timm:resnet18(weights=None, pretrained=False, seed=0, size=64)", 0.5, 0.4, 0.6),
         record("pixels(size=16)", 0.5, 0.4, 0.6),
+        record("timm:resnet18.a2_in1k(weights=None, pretrained=True, seed=0)", 0.5, 0.4, 0.6),
         record("noise(dim=64)", 0.5, 0.4, 0.6, task="linear"),
         record("noise(dim=64)", 0.5, 0.4, 0.6, keys={"encoder": "noise", "data": {"test": "another"}}),
     ],
-    ids=["worse noise", "worse twin", "another network", "another size", "pixels", "another task", "other images"],
+    ids=[
+        "worse noise",
+        "worse twin",
+        "another network",
+        "another size",
+        "pixels",
+        "other weights",
+        "another task",
+        "other images",
+    ],
 )
 def test_nothing_is_said_of_an_encoder_that_is_better_or_beside_what_it_is_not_compared_with(other):
     assert said(record(TRAINED, 0.3, 0.2, 0.4), other) == []
@@ -89,7 +113,9 @@ def test_encoders_with_identical_embeddings_are_named():
 
 def test_a_score_at_chance_is_named_with_the_chance():
     data = {"train": images([0, 0, 1, 1]), "test": images([0, 1])}
-    assert at_chance(record(TRAINED, 0.6, 0.45, 0.7), data) == "accuracy 60.0 % is no better than chance (50.0 %)"
+    found = at_chance(record(TRAINED, 0.5, 0.35, 0.6), data)
+    assert found == "accuracy 50.0 % (35.0 to 60.0) is no better than chance (50.0 %)"
+    assert "(45.0 to 70.0) cannot be told apart from chance" in at_chance(record(TRAINED, 0.6, 0.45, 0.7), data)
     assert at_chance(record(TRAINED, 0.6, 0.51, 0.7), data) == ""
     assert at_chance(record("noise(dim=64)", 0.5, 0.4, 0.6), data) == ""
 
@@ -97,7 +123,7 @@ def test_a_score_at_chance_is_named_with_the_chance():
 def test_of_unequal_classes_the_most_frequent_one_is_the_chance():
     data = {"train": images([0, 0, 0, 1]), "test": images([0, 0, 0, 1])}
     found = at_chance(record(TRAINED, 0.8, 0.7, 0.9), data)
-    assert found == "accuracy 80.0 % is no better than always answering 'a' (75.0 %)"
+    assert found == "accuracy 80.0 % (70.0 to 90.0) cannot be told apart from always answering 'a' (75.0 %)"
 
 
 SHUFFLING = """
@@ -123,5 +149,5 @@ def test_a_run_says_which_encoder_is_at_chance_and_keeps_it_beside_the_number(tm
     assert "scrambled on digits" in caplog.text
     assert "of noise; were its features extracted right?" in caplog.text
     broken = next(one for one in out.records if one.encoder == "scrambled")
-    assert any("is no better than" in note for note in broken.notes)
-    assert any("no better than" in note for note in out.compare().decisions[0].notes)
+    assert any("cannot be told apart from always answering" in note for note in broken.notes)
+    assert any("of noise" in note for note in out.compare().decisions[0].notes)

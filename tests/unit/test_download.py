@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import hashlib
 import io
 import logging
@@ -12,6 +13,7 @@ import tarfile
 import threading
 import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +24,7 @@ from eyechart.datasets import _download, _transfer
 from eyechart.datasets._download import Archive, Download, obtain, obtain_file, obtain_local
 from eyechart.datasets._unpacking import unpack
 from eyechart.embedding import cache
-from eyechart.errors import Unavailable
+from eyechart.errors import DiskFull, Unavailable
 from samples import refuses, run_python
 
 
@@ -177,8 +179,66 @@ def test_what_is_downloaded_and_where_to_is_logged(content, data, caplog):
 def test_a_data_folder_that_cannot_be_written_is_named(content, tmp_path):
     (tmp_path / "file").write_text("")
     where = settings.using(data_dir=tmp_path / "file" / "below")
-    with where, serving(content) as (address, _), refuses("cannot write to the data folder", "--data-dir"):
+    said = refuses("cannot write to the data folder", "a file, where a folder belongs", "--data-dir")
+    with where, serving(content) as (address, _), said as caught:
         obtain(archive(address, content))
+    assert "Make room" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes.tar.gz"])
+def test_a_file_in_the_place_of_a_folder_and_the_reverse_are_named(name, content, data):
+    data.mkdir()
+    (data / "shapes").write_text("") if name == "shapes" else (data / name).mkdir()
+    must = "is a file and must be a folder" if name == "shapes" else "is a folder and must be a file"
+    with serving(content) as (address, asked), refuses(str(data / name), must, "move it away"):
+        obtain(archive(address, content))
+    assert asked == []
+    assert nothing_but(data, name)
+
+
+def test_a_folder_in_the_place_of_a_single_file_is_named(data):
+    (data / "labels.mat").mkdir(parents=True)
+    with refuses("labels.mat is a folder and must be a file"):
+        obtain_file(Download("http://127.0.0.1:9/labels.mat", md5(b""), "labels.mat", 1))
+
+
+def failing(error):
+    def fail(*arguments):
+        raise error
+
+    return fail
+
+
+def test_a_failure_to_unpack_names_the_archive(content, data, monkeypatch):
+    monkeypatch.setattr("eyechart.datasets._unpacking._extract", failing(OSError(errno.ENAMETOOLONG, "File name long")))
+    with (
+        serving(content) as (address, _),
+        refuses(f"cannot unpack {data / 'shapes.tar.gz'} to the data folder {data}: File name long"),
+    ):
+        obtain(archive(address, content))
+    assert nothing_but(data, "shapes.tar.gz")
+
+
+def test_a_disk_that_is_full_when_unpacking_is_said(content, data, monkeypatch):
+    monkeypatch.setattr("eyechart.datasets._unpacking._extract", failing(OSError(errno.ENOSPC, "full")))
+    with serving(content) as (address, _), refuses("the disk is full", "shapes.tar.gz", "--data-dir") as caught:
+        obtain(archive(address, content))
+    assert isinstance(caught.value, DiskFull)
+
+
+def test_a_single_file_that_cannot_be_read_is_named(data, monkeypatch):
+    data.mkdir()
+    (data / "labels.mat").write_bytes(b"labels")
+    monkeypatch.setattr(_download, "hash_of", failing(PermissionError(errno.EACCES, "Permission denied")))
+    with refuses(f"cannot read {data / 'labels.mat'}: Permission denied"):
+        obtain_file(Download("http://127.0.0.1:9/labels.mat", md5(b"labels"), "labels.mat", 1))
+
+
+def test_what_is_no_archive_is_named(data):
+    data.mkdir()
+    (data / "shapes.tar.gz").write_bytes(b"no archive" * 100)
+    with refuses("shapes.tar.gz is broken (file could not be opened successfully)"):
+        unpack(data / "shapes.tar.gz", data / "shapes")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "shapes/../../outside", "C:\\outside", "..\\outside"])
@@ -433,6 +493,37 @@ def test_a_change_that_the_server_does_not_tell_is_seen_by_the_checksum(content,
     assert heard[2:] == [None]
 
 
+def test_of_a_file_that_is_another_by_its_tag_the_rest_is_not_downloaded(content, reported, data):
+    """A server may ignore If-Range; then its answer says what it sends."""
+    old, new = (padded(content, 8_000_000) for _ in range(2))
+    other = ranged(new, [], etag='"two"', conditions=False)
+    with serving(ranged(old, [], cut=2_500_000), 404, other) as (address, _):
+        with refuses("404"):
+            obtain(archive(address, new))
+        reported.clear()
+        obtain(archive(address, new))
+    assert sum(done for done, fresh in reported[1:] if fresh) == 8
+
+
+def test_an_end_that_the_client_below_does_not_notice_is_a_fault_that_may_pass(tmp_path):
+    """urllib3 compares the length from version 2 on."""
+    answer = SimpleNamespace(headers={"Content-Length": "10"}, raw=SimpleNamespace(stream=lambda *_, **__: [b"abc"]))
+    with pytest.raises(_transfer._Passing, match="broke off after 3 of 10 bytes"):
+        _transfer._store(answer, _transfer._begun(tmp_path / "one"), lambda held: None)
+
+
+def test_a_file_is_asked_for_as_it_is(content, data):
+    heard = []
+
+    def noting(handler):
+        heard.append(handler.headers.get("Accept-Encoding"))
+        ranged(content, [])(handler)
+
+    with serving(noting) as (address, _):
+        obtain(archive(address, content))
+    assert heard == ["identity"]
+
+
 def test_a_weak_tag_is_no_condition(large, data):
     asked = []
 
@@ -590,15 +681,6 @@ def test_a_nested_folder_lies_beside_its_archive(content, data):
         assert obtain(wanted) == data / "forms" / "shapes"
     assert nothing_but(data, "forms")
     assert nothing_but(data / "forms", "shapes", "shapes.tar.gz")
-
-
-def test_a_bare_archive_goes_into_the_folder(data):
-    content = tar_with(("one.bin", b"1"), ("inner/two.bin", b"2"))
-    with serving(content) as (address, _):
-        folder = obtain(Archive(f"{address}/shapes.tgz", md5(content), "shapes", "", 1, bare=True))
-    assert (folder / "one.bin").read_bytes() == b"1"
-    assert (folder / "inner" / "two.bin").read_bytes() == b"2"
-    assert nothing_but(data, "shapes", "shapes.tgz")
 
 
 def test_a_sha256_is_compared_as_an_md5_is(content, data):

@@ -42,6 +42,14 @@ def test_images_have_the_splits_of_the_division(partition, folder):
         assert images.classes == CLASSES
 
 
+def test_that_it_is_not_all_there_is_said(folder, caplog):
+    opened("dtd")
+    assert (
+        "is not all of DTD; of its images it has 12 of 1,880 (train), 12 of 1,880 (val), 12 of 1,880 (test)"
+        in caplog.text
+    )
+
+
 def test_torchvision_reads_the_same_from_its_folder(folder, tmp_path):
     folder.rename(tmp_path / "inner")
     folder.mkdir()

@@ -293,9 +293,18 @@ def test_while_looking_an_archive_is_not_unpacked(data):
     (data / "deep").mkdir(parents=True)
     (data / "deep" / "shapes.tar").write_bytes(b"x")
     with settings.looking(), refuses("shapes.tar is not unpacked yet") as caught:
-        obtain(SHAPES)
+        obtain(dataclasses.replace(SHAPES, checksum=md5(b"x")))
     assert caught.value.megabytes == 0
     assert [path.name for path in (data / "deep").iterdir()] == ["shapes.tar"]
+
+
+def test_a_dry_run_says_that_an_archive_is_damaged(cifar10, data):
+    data.mkdir()
+    (data / "cifar-10-binary.tar.gz").write_bytes(b"damaged")
+    (fetched,) = ec.download(data="cifar10", dry_run=True)
+    assert fetched.state == "failed"
+    assert "cifar-10-binary.tar.gz is damaged" in fetched.reason
+    assert [path.name for path in data.iterdir()] == ["cifar-10-binary.tar.gz"]
 
 
 def test_what_is_there_of_a_download_is_said(data):

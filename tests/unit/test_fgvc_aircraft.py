@@ -55,6 +55,12 @@ def test_the_official_archive_is_that_of_oxford():
     assert module.ARCHIVE.checksum == "md5:d4acdd33327262359767eeaa97a4f732"
 
 
+def test_that_it_is_not_all_there_is_said(folder, caplog):
+    opened("fgvc_aircraft")
+    said = "of its images it has 40 of 3,334 (train), 8 of 3,333 (val), 12 of 3,333 (test)"
+    assert f"is not all of FGVC-Aircraft; {said}" in caplog.text
+
+
 @pytest.mark.parametrize("level", CLASSES)
 def test_images_have_the_splits_and_the_classes_of_the_lists(level, folder):
     data = opened(f"fgvc_aircraft(level={level!r})")

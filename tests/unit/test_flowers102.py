@@ -94,6 +94,19 @@ def test_without_it_the_place_the_layout_and_the_way_to_get_it_are_said(tmp_path
     assert isinstance(caught.value, Unavailable)
 
 
+def test_all_that_is_missing_is_said_at_once(tmp_path, monkeypatch):
+    offline(monkeypatch, module, "ARCHIVE")
+    with refuses("102flowers.tgz", "Besides: there is no ", "imagelabels.mat; there is no ", "setid.mat."):
+        opened("flowers102")
+
+
+def test_what_is_there_is_not_said_to_be_missing(folder, monkeypatch):
+    (folder / "imagelabels.mat").unlink()
+    with refuses("imagelabels.mat") as caught:
+        opened("flowers102")
+    assert "Besides" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["imagelabels.mat", "setid.mat"])
 def test_a_missing_list_is_named(name, folder):
     (folder / name).unlink()

@@ -41,6 +41,11 @@ def test_test_is_the_official_one_and_val_is_a_tenth_of_each_class_of_train(fold
     assert all(images.classes == CLASSES for images in data.values())
 
 
+def test_that_it_is_not_all_there_is_said(folder, caplog):
+    opened("food101")
+    assert "is not all of Food-101; of its images it has 60 of 75,750 (train), 15 of 25,250 (test)" in caplog.text
+
+
 def test_torchvision_reads_the_same_from_the_same_folder(folder, tmp_path):
     data = opened("food101")
     for split, parts in (("train", ("train", "val")), ("test", ("test",))):

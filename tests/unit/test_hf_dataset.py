@@ -1,5 +1,6 @@
 import builtins
 import hashlib
+import json
 import sys
 
 import pytest
@@ -70,6 +71,22 @@ def test_one_parquet_file_is_a_train_from_which_the_rest_is_drawn(library, tmp_p
     assert len({name for images in data.values() for name in images.ids}) == 20
     assert data["train"].base is data["test"].base
     assert hf_dataset(str(tmp_path / "photos.parquet"), seed=1)["test"].ids != data["test"].ids
+
+
+def test_local_files_are_read_without_a_bar(root, library, capfd):
+    assert not library.are_progress_bars_disabled()
+    hf_dataset(str(root))
+    assert capfd.readouterr() == ("", "")
+    assert not library.are_progress_bars_disabled()
+
+
+def test_what_is_wrong_with_a_local_file_is_said_once(library, tmp_path, capfd):
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    before = library.logging.get_verbosity()
+    with refuses("broken.parquet cannot be loaded"):
+        hf_dataset(str(tmp_path / "broken.parquet"))
+    assert capfd.readouterr() == ("", "")
+    assert library.logging.get_verbosity() == before
 
 
 def test_what_save_to_disk_wrote_is_read(library, tmp_path):
@@ -151,7 +168,94 @@ def test_a_table_is_hashed_once_until_it_changes(library, tmp_path, monkeypatch)
     assert not {h.tobytes() for h in hf_dataset(str(path))["train"].hashes} & {h.tobytes() for h in first.hashes}
 
 
+@pytest.fixture
+def saved(library, tmp_path):
+    """A function that saves the tables of some splits and gives the folder."""
+
+    def save(**tables):
+        library.DatasetDict(tables).save_to_disk(str(tmp_path / "saved"))
+        return str(tmp_path / "saved")
+
+    return save
+
+
+def classes_told(images):
+    return [images.classes[label] for label in images.labels]
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "told"),
+    [
+        (("bee", "ant"), [0, 1] * 3, ["bee", "ant"] * 3),
+        (("bee",), [0] * 6, ["bee"] * 6),
+        (("cat", "bee", "ant"), [1, 2] * 3, ["bee", "ant"] * 3),  # nothing is a cat
+        (None, ["bee", "ant"] * 3, ["bee", "ant"] * 3),
+    ],
+)
+def test_each_split_may_number_its_classes_in_its_own_way(library, saved, names, labels, told):
+    train, test = table(library, 10), table(library, 6, first=200, labels=labels, names=names)
+    data = hf_dataset(saved(test=test, train=train))
+    assert {images.classes for images in data.values()} == {("ant", "bee")}
+    assert classes_told(data["test"]) == told
+
+
+def test_names_of_another_split_are_the_texts_of_train(library, saved):
+    train = table(library, 10, labels=["bee", "ant"] * 5, names=None)
+    data = hf_dataset(saved(train=train, test=table(library, 6, first=200, names=("bee", "ant"))))
+    assert classes_told(data["test"]) == ["bee", "ant"] * 3
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        ({}, {"names": ("bee", "cat")}, ["test has the label 'cat', which is none of the 2 classes", "(ant, bee)"]),
+        ({}, {"labels": ["ant", "owl"] * 3, "names": None}, ["test has the label 'owl'"]),
+        ({}, {"labels": [0, 1] * 3, "names": None}, ["test has the label 0, which is none"]),
+        ({"labels": [0, 1] * 5, "names": None}, {}, ["label holds texts in one split and numbers in another"]),
+    ],
+)
+def test_a_class_that_train_does_not_know_is_refused(library, saved, train, test, words):
+    tables = {"train": table(library, 10, **train), "test": table(library, 6, first=200, **test)}
+    with refuses(*words):
+        hf_dataset(saved(**tables))
+
+
+def test_ids_are_unique_where_two_splits_were_one_table(library, saved):
+    data = hf_dataset(saved(**table(library, 20).train_test_split(test_size=0.3, seed=0)))
+    names = [name for images in data.values() for name in images.ids]
+    assert len(set(names)) == len(names) == 20
+    assert {name.partition("/")[0] for name in data["test"].ids} == {"test"}
+
+
+def test_columns_that_a_saved_format_hides_are_read(library, tmp_path):
+    made = table(library, 10)
+    made.set_format(columns=["label"])
+    made.save_to_disk(str(tmp_path / "saved"))
+    assert sizes(hf_dataset(str(tmp_path / "saved"))) == {"train": 6, "val": 2, "test": 2}
+
+
+def test_a_split_without_the_column_is_named(library, saved):
+    tables = {"train": table(library, 10), "test": table(library, 6, label="fine")}
+    with refuses("no column 'label' in test", "image, fine"):
+        hf_dataset(saved(**tables))
+
+
+def test_tables_in_memory_are_not_taken_for_one_another(library, tmp_path, monkeypatch):
+    monkeypatch.setattr(library.config, "IN_MEMORY_MAX_SIZE", 1 << 30)
+    monkeypatch.setattr("eyechart.images.fingerprints._SETTLED_NS", -1)
+    for number in range(2):
+        path = tmp_path / f"saved{number}"
+        table(library, 10, first=100 * number).save_to_disk(str(path))
+        state = json.loads((path / "state.json").read_text())
+        (path / "state.json").write_text(json.dumps(state | {"_fingerprint": "0123456789abcdef"}))
+        whole = hf_dataset(str(path))["train"].base
+        assert whole.hashes[3].tobytes() == hashlib.sha256(content(100 * number + 3)).digest()
+
+
 ERRORS = [
+    ({"splits": {"train": "train", "test": "train"}}, ["train and test would be the same images, 'train'"]),
+    ({"splits": {"train": "train", "tset": "test"}}, ["'tset' is no name of a split", "train, val, test", "test/ood"]),
+    ({"splits": {"train": "train", "validation": "test"}}, ["'validation' is no name of a split"]),
     ({"label": "species"}, ["has no column 'species'", "image, label"]),
     ({"image": "photo"}, ["has no column 'photo'"]),
     ({"splits": {"train": "training"}}, ["no split 'training' for train", "train, validation, test"]),

@@ -11,9 +11,9 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from eyechart.embedding.loading import load_encoder
-from eyechart.embedding.transform import square
 from eyechart.encoders.hf import hf
 from eyechart.errors import Unavailable
+from eyechart.images.transform import square
 from eyechart.registry import bind
 from eyechart.specs import written
 from samples import picture, refuses, smooth
@@ -28,6 +28,7 @@ VIT = {
     "image_size": 32,
     "patch_size": 8,
 }
+DINOV2 = {key: value for key, value in VIT.items() if key != "intermediate_size"}
 TEXT = {key: VIT[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")}
 TEXT |= {"vocab_size": 40, "max_position_embeddings": 8, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 DECODER = {f"decoder_{key}": 32 for key in ("hidden_size", "intermediate_size")}
@@ -37,8 +38,8 @@ CONFIGS = {
     "deit": VIT,
     "beit": VIT,
     "data2vec-vision": VIT,
-    "dinov2": VIT,
-    "dinov2_with_registers": VIT | {"num_register_tokens": 3},
+    "dinov2": DINOV2,
+    "dinov2_with_registers": DINOV2 | {"num_register_tokens": 3},
     "dinov3_vit": VIT | {"num_register_tokens": 3},
     "vit_mae": VIT | DECODER,
     "convnext": {"hidden_sizes": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "image_size": 64},
@@ -593,6 +594,8 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
         ({}, ("must state a model_type", "None")),
         ({"model_type": "vit", "hidden_size": "many"}, ("vit does not take this config",)),
         ({"model_type": "vit", "patch_size": 0}, ("no network can be built",)),
+        ({"model_type": "vit", "hiden_size": 32}, ("of vit has no 'hiden_size'", "Did you mean hidden_size?")),
+        ({"model_type": "clip", "vision_config": {"layers": 2}}, ("of clip has no 'layers'",)),
         ({"model_type": "bert"}, ("is a bert, which does not make embeddings of images",)),
     ],
 )

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from eyechart import settings
 from eyechart.encoders import _hub
@@ -46,6 +46,13 @@ def test_another_refusal_says_its_number_and_what_may_help(status):
     assert _hub.hub_reason(error) == f"the hub refuses timm/vit_small_patch16_dinov3.lvd1689m: {status}"
     assert "accept the license" in _hub.hub_remedy(error)
     assert "if it asks for that" in _hub.hub_remedy(error)
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, caused])
+def test_a_hub_out_of_reach_is_said_in_words_of_our_own(wrap):
+    error = wrap(LocalEntryNotFoundError("An error happened while trying to locate the file on the Hub and ..."))
+    assert _hub.hub_reason(error) == "the hub does not answer, and this is not in its cache"
+    assert _hub.hub_remedy(error) == "connect to the internet once"
 
 
 @pytest.mark.parametrize("status", [401, 404])

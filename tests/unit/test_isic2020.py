@@ -39,6 +39,11 @@ def test_all_images_are_in_a_split_with_their_diagnosis(root):
     assert data["train"].classes == ("benign", "melanoma")
 
 
+def test_that_it_is_not_all_there_is_said(root, caplog):
+    isic2020()
+    assert "is not all of ISIC 2020; of its images it has 300 of 33,126 (training)" in caplog.text
+
+
 def test_a_patient_is_on_one_side(root):
     data = isic2020()
     patients = [set(images.groups) for images in data.values()]

@@ -59,6 +59,15 @@ def test_it_is_the_mean_of_rows_of_length_one_at_length_one():
     assert found.ids == images.ids
 
 
+def test_every_size_counts_the_same_however_long_its_rows_are(patches):
+    images = toy(6, size=40)
+    parts = [embed(loaded(f"patches(size={size}, stride=8)"), images).x for size in (56, 40, 24)]
+    lengths = [np.linalg.norm(x, axis=1) for x in parts]
+    assert not np.allclose(lengths[0], lengths[2], rtol=0.05)
+    found = embed_any(loaded('multiscale("patches(stride=8)", scales=(1, 0.7, 0.45))'), images, lambda: images)
+    assert np.allclose(found.x, unit(unit(parts[0]) + unit(parts[1]) + unit(parts[2])), atol=1e-6)
+
+
 def test_it_is_compared_by_the_cosine():
     assert (loaded(HOG).distance, loaded(f'multiscale("{HOG}")').distance) == ("euclidean", "cosine")
 
@@ -158,7 +167,7 @@ def test_embeddings_of_another_dimension_at_each_size_are_refused():
         loaded('multiscale("pixels", scales=(1, 0.5))')
 
 
-@pytest.mark.parametrize("scales", ["1", "()", "(1, 0)", "(1, -0.5)"])
+@pytest.mark.parametrize("scales", ["1", "()", "(1, 0)", "(1, -0.5)", "(1, 1e300)"])
 def test_scales_are_two_or_more_above_zero(scales):
     with refuses("scales"):
         loaded(f'multiscale("{HOG}", scales={scales})')

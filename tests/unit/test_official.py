@@ -2,18 +2,30 @@ import numpy as np
 import pytest
 
 from archives import write_jpegs
-from eyechart.datasets._official import check_drawing, from_files, with_val
+from eyechart.datasets._lists import whole
+from eyechart.datasets._official import check_drawing, from_files, warn_if_partial, with_val
 from samples import refuses, toy
 
 FILES = {
     "train": [(f"b{n}.jpg", "dog" if n % 2 else "cat") for n in reversed(range(20))],
     "test": [("a1.jpg", "cat"), ("a0.jpg", "dog")],
 }
+TWICE = ["dog", "cat", "cat"]
 
 
 @pytest.fixture
 def root(tmp_path):
     return write_jpegs(tmp_path / "pets", [path for members in FILES.values() for path, _ in members])
+
+
+def test_a_copy_that_has_all_is_used_without_a_word(root, caplog):
+    warn_if_partial(root, "Pets", FILES, {"train": 20, "test": 2})
+    assert not caplog.messages
+
+
+def test_of_a_copy_that_has_not_all_each_part_that_differs_is_counted(root, caplog):
+    warn_if_partial(root, "Pets", FILES, {"train": 3000, "val": 5, "test": 2})
+    assert caplog.messages == [f"{root} is not all of Pets; of its images it has 20 of 3,000 (train), 0 of 5 (val)"]
 
 
 def test_a_val_is_drawn_from_train_and_all_keep_the_order_in_which_they_are_listed(root):
@@ -62,8 +74,22 @@ def test_a_file_that_is_missing_is_named(root):
 
 
 def test_a_val_that_would_be_empty_is_refused():
-    with refuses("a val of 0.1 of the 6 training images holds none", "larger share"):
+    with refuses("a val of 0.1 of the 6 training images leaves none in val", "larger share"):
         with_val({"train": toy(6)}, val=0.1)
+
+
+def test_a_val_that_would_be_all_of_train_is_refused():
+    with refuses("a val of 0.999 of the 6 training images leaves none in train", "smaller share"):
+        with_val({"train": toy(6)}, val=0.999)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda root: from_files(root, FILES, TWICE), lambda root: whole(root, FILES["test"], TWICE, "get it again")],
+)
+def test_two_classes_of_one_name_are_refused(root, read):
+    with refuses(str(root), "2 classes are called 'cat'"):
+        read(root)
 
 
 @pytest.mark.parametrize(("val", "seed", "said"), [(0.0, 0, "val must be"), (1.0, 0, "val"), (0.5, 2**32, "seed must")])

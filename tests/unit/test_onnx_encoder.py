@@ -153,6 +153,7 @@ def test_the_number_of_tokens_in_front_of_the_patches_can_be_stated(make):
         onnx(path, pool="mean", prefix_tokens=17)
     with refuses("prefix_tokens must count the class token", "got 0"):
         onnx(path, pool="cls", prefix_tokens=0)
+    assert onnx(make(name="rows.onnx"), prefix_tokens=0).dim == DIM  # of rows nothing is pooled
 
 
 def test_a_map_is_averaged_over_its_places(make):
@@ -224,6 +225,30 @@ def test_an_output_that_is_not_of_each_image_is_refused(make):
     nodes.insert(0, node("Constant", [], ["zero"], value=ints("zero", 0)))
     with refuses("cannot take images of 16 x 16", "2 images gave an output of shape (1, 6)"):
         onnx(make(nodes, {"all": [1, DIM]}))
+
+
+BY_BATCH = [  # as batch normalization in training mode
+    node("ReduceMean", ["images", "axes"], ["mean"]),
+    node("Sub", ["images", "mean"], ["around"]),
+    node("Conv", ["around", "kernel"], ["map"], strides=[4, 4]),
+    *MEAN_OF_MAP[1:],
+]
+
+
+@pytest.mark.parametrize(("axes", "mixes"), [((0, 2, 3), True), ((2, 3), False)])
+@pytest.mark.parametrize("count", ["n", 4, 1])
+def test_a_network_that_mixes_the_images_of_a_batch_is_refused(make, axes, mixes, count):
+    constant = node("Constant", [], ["axes"], value=ints("axes", *axes))
+    path = make([constant, *BY_BATCH], {"features": [count, DIM]}, (count, 3, SIDE, SIDE))
+    if not mixes or count == 1:
+        assert onnx(path).dim == DIM
+        return
+    with refuses("the images of a batch change one another's features", "evaluation mode", "one image at a time"):
+        onnx(path)
+
+
+def test_it_is_said_which_settings_have_no_effect():
+    assert "--backend and --precision have no effect" in " ".join((onnx.__doc__ or "").split())
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x00" * 64])

@@ -13,10 +13,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from eyechart.embedding.loading import load_encoder
-from eyechart.embedding.transform import square
 from eyechart.encoders import open_clip as plugin
 from eyechart.encoders.open_clip import open_clip
 from eyechart.errors import Unavailable
+from eyechart.images.transform import square
 from eyechart.registry import bind
 from samples import picture, refuses, smooth
 

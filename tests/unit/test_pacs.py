@@ -161,7 +161,7 @@ def test_a_part_of_pacs_is_used_and_that_is_said(folder, caplog, monkeypatch):
     monkeypatch.setitem(module.IMAGES, "cartoon", 2344)
     with caplog.at_level(logging.WARNING, "eyechart"):
         assert sum(sizes(opened("pacs")).values()) == 280
-    assert "pacs is not all of PACS; it has 70 of cartoon (2,344)" in caplog.text
+    assert "pacs is not all of PACS; of its images it has 70 of 2,344 (cartoon)" in caplog.text
 
 
 def test_all_of_pacs_is_used_without_a_word(folder, caplog):

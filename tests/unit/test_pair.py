@@ -1,5 +1,4 @@
 import importlib.util
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -182,19 +181,22 @@ def test_splits_below_the_test_come_along(tmp_path, write_plugin):
         assert list(opened('pair("drifting", "drifting")')) == ["train", "val", "test", "test/ood"]
 
 
-def test_images_of_the_test_that_are_learnt_from_are_counted(tmp_path, caplog):
-    one, other = photos(tmp_path / "one", n=10), photos(tmp_path / "other", n=10, first_seed=100)
-    shutil.rmtree(other / "cat")
-    shutil.copytree(one / "cat", other / "cat")
-    opened(f'pair("folder:{one}", "folder:{other}(val=0.1, test=0.8)")')
-    assert "images in test are in train or val, too" in caplog.text
-
-
 def test_classes_without_images_in_one_of_the_two_are_not_shared(tmp_path):
     for split, classes in (("train", "abc"), ("test", "ab")):
         photos(tmp_path / "one" / split, classes=tuple(classes), n=5, first_seed=ord(split[0]))
     other = photos(tmp_path / "other", classes=tuple("abc"), n=6, first_seed=900)
     assert opened(f'pair("folder:{other}", "folder:{tmp_path / "one"}")')["train"].classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "spec", ['pair("folder:{one}", "folder:{other}")', 'union("folder:{one}", "digits")', 'subset("folder:{one}")']
+)
+def test_folds_are_not_advised_where_they_are_refused(one, other, spec, caplog):
+    caplog.set_level("INFO")
+    opened(spec.format(one=one, other=other))
+    assert not [line for line in caplog.messages if "folds=5" in line]
+    opened(f"folder:{one}")
+    assert [line for line in caplog.messages if "folds=5" in line]
 
 
 ERRORS = [
@@ -226,6 +228,7 @@ MAPS = [
     (["a,x", ",y"], "from,to", ["line 3", "from is empty"]),
     (["a,x", "b,X"], "from,to", ["two classes or more"]),
     (["a,x"], "source,target", ["must have the columns from,to[,note]"]),
+    ([], "", ["must have the columns from,to[,note]; it has none."]),
 ]
 
 
@@ -241,8 +244,27 @@ def test_names_that_differ_only_in_capitals_within_a_set_are_compared_exactly():
     assert united([("Hot Dog", "b"), ("hot_dog",)]) == [("Hot Dog", "b"), ("Hot Dog",)]
 
 
+def test_names_are_the_same_however_their_accents_are_encoded():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert united([(composed, "b"), (decomposed,)]) == [(composed, "b"), (composed,)]
+    assert renamed((decomposed,), {composed: "x", "b": "y"}) == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "called"),
+    [
+        (("A", "a", "B"), {"A": "first", "b": "second"}, ("first", "", "")),  # letters in the set
+        (("B",), {"A": "upper", "a": "lower", "b": "other"}, ("",)),  # in the map
+        (("x", "b"), {"one": "X", "two": "x", "three": "B"}, ("x", "")),  # in what it maps to
+        (("cat",), {"Cat": "feline", "lynx": "cat"}, ("cat",)),  # a name of `to`, exactly
+    ],
+)
+def test_names_in_a_map_are_compared_exactly_where_capitals_make_a_difference(classes, names, called):
+    assert renamed(classes, names) == called
+
+
 def test_exact_names_in_a_map_go_before_similar_ones():
-    assert renamed(("A", "a", "B"), {"A": "upper", "a": "lower", "b": "other"}) == ("upper", "lower", "other")
+    assert renamed(("A", "a", "B"), {"A": "upper", "a": "lower", "b": "other"}) == ("upper", "lower", "")
 
 
 CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
@@ -267,6 +289,20 @@ def test_the_map_to_cifar10_has_all_birds_dogs_and_domestic_cats_and_no_wild_one
     assert of["cat"] == list(range(281, 286))
     assert of["frog"] == [30, 31, 32]
     assert of["horse"] == [339]
+
+
+@pytest.mark.parametrize(
+    ("target", "positions"),
+    [
+        ("airplane", [404, 895]),
+        ("automobile", [436, 468, 511, 609, 627, 656, 661, 817]),  # wagon to sports car, the jeep among them
+        ("ship", [403, 484, 510, 554, 625, 628, 724, 780, 814, 871, 914]),
+        ("truck", [555, 569, 675, 864, 867]),  # big ones alone: CIFAR-10 has no pickups
+    ],
+)
+def test_the_map_to_cifar10_has_these_vehicles(target, positions):
+    order = wnids()
+    assert sorted(order.index(name) for name, to in read_map("imagenet_cifar10").items() if to == target) == positions
 
 
 def test_every_class_that_a_packaged_map_leaves_out_has_a_reason():

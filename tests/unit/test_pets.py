@@ -51,6 +51,11 @@ def test_test_is_the_official_one_and_val_is_a_tenth_of_each_breed(folder):
     assert all(images.classes == CLASSES for images in data.values())
 
 
+def test_that_it_is_not_all_there_is_said(folder, caplog):
+    opened("pets")
+    assert "is not all of Oxford-IIIT Pet; of its images it has 80 of 3,680 (train), 20 of 3,669 (test)" in caplog.text
+
+
 @pytest.mark.parametrize(("level", "target"), [("breed", "category"), ("species", "binary-category")])
 def test_torchvision_reads_the_same_from_the_same_folder(level, target, folder, tmp_path):
     data = opened(f"pets(level={level!r})")
@@ -98,6 +103,12 @@ def test_without_it_the_place_the_layout_and_the_way_to_get_it_are_said(tmp_path
     with refuses(str(tmp_path / "data" / "oxford-iiit-pet"), "Abyssinian_1.jpg", "images.tar.gz") as caught:
         opened("pets")
     assert isinstance(caught.value, Unavailable)
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path, monkeypatch):
+    offline(monkeypatch, module, "IMAGES", "LISTS")
+    with refuses("nor the file images.tar.gz", "Besides: ", "nor the file annotations.tar.gz."):
+        opened("pets")
 
 
 @pytest.mark.parametrize("name", ["trainval.txt", "test.txt"])

@@ -184,9 +184,15 @@ def test_equal_images_have_no_axes():
         reduced(np.ones((5, 3), np.float32), np.ones((5, 3), np.float32), 2)
 
 
-@pytest.mark.parametrize("text", ["reduce", "reduce(pca=5)", 'reduce("noise", pca=0)'])
-def test_what_cannot_be_is_refused_before_anything_is_embedded(text, forwards):
-    with refuses("reduce needs an encoder and pca of 1 or more", 'reduce("dinov2_b14", pca=128)'):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reduce(pca=5)", 'reduce needs an encoder: reduce("dinov2_b14", pca=128).'),
+        ('reduce("noise", pca=0)', "reduce: pca must be at least 1; got 0."),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_embedded(text, said, forwards):
+    with refuses(said):
         loaded(text)
     assert forwards == []
 

@@ -68,6 +68,11 @@ def test_a_misspelt_name_is_answered_with_the_nearest(kind, text, near):
         bind(kind, text)
 
 
+def test_capitals_do_not_hide_what_was_meant():
+    with refuses("no encoder is called 'DINOV2_S14'. Did you mean dinov2_s14 or"):
+        bind("encoders", "DINOV2_S14")
+
+
 def test_a_name_like_no_other_gets_no_hint():
     with refuses("qqqqqqqqqqqq", "`eyechart list tasks`") as caught:
         bind("tasks", "qqqqqqqqqqqq")

@@ -1,6 +1,7 @@
 import pytest
 from PIL import Image
 
+import eyechart.datasets.ukbench as ukbench_module
 from eyechart import conformance, settings
 from eyechart.datasets.holidays import holidays
 from eyechart.datasets.ukbench import ukbench
@@ -35,7 +36,8 @@ def test_a_missing_photograph_moves_no_other_to_another_object(data_folder, capl
     assert "1 of 4 objects have fewer than 4 images, such as 0001" in caplog.text
 
 
-def test_complete_objects_are_not_warned_of(data_folder, caplog):
+def test_complete_objects_are_not_warned_of(data_folder, caplog, monkeypatch):
+    monkeypatch.setitem(ukbench_module.IMAGES, "test", 8)
     write_ukbench(data_folder, range(8))
     ukbench()
     assert not caplog.records
@@ -112,6 +114,16 @@ def test_photographs_are_read_upright(data_folder):
     exif[0x0112] = 6
     lying.save(root / "100001.jpg", exif=exif)
     assert holidays()["gallery"].load(1).shape == (24, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [(ukbench, "UKBench; of its images it has 8 of 10,200 (test)"), (holidays, "it has 9 of 1,491 (gallery)")],
+)
+def test_that_they_are_not_all_there_is_said(load, said, data_folder, scenes, caplog):
+    write_ukbench(data_folder, range(8))
+    load()
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize(("load", "words"), [(ukbench, ["full/ukbench00000.jpg"]), (holidays, ["jpg1.tar.gz"])])

@@ -93,6 +93,25 @@ def test_redo_computes_again_but_embeds_nothing(forwards):
     assert forwards == []
 
 
+def test_what_is_there_is_shown_under_the_name_that_was_asked_for(caplog):
+    """The same content is one result, whatever it was called when it was computed."""
+    caplog.set_level("INFO")
+    photos("photos")
+    data = ["folder:photos", 'subset("folder:photos", per_class=3000)']
+    first, second = run(data=data[0]), run(data=data[1], task=["knn(k=1)", "linear"])
+    assert (first.computed, second.computed) == (1, 1)
+    shown = second.records[0].data
+    assert shown.startswith("subset(")
+    assert {record.data for record in second.records} == {shown}
+    assert [board.data for board in second.leaderboards()] == [shown]
+    assert {record.bound["data"] for record in second.records} == {second.records[1].bound["data"]}
+    assert [decision.data for decision in second.compare().decisions] == [shown]
+    assert [line for line in caplog.messages if "same content" in line] == [
+        f"{shown} has the same content as {first.records[0].data}, whose results are there already and are shown for it"
+    ]
+    assert json.loads(list_of_records()[0].read_text())["data"] == first.records[0].data
+
+
 def test_a_record_that_is_damaged_is_said_and_computed_again(caplog):
     run()
     (path,) = list_of_records()
@@ -187,10 +206,10 @@ def test_a_study_may_skip_encoders_without_weights(tmp_path):
         ({"data": ["/no/such"]}, ["there is no folder /no/such"]),
         ({"limit": 0}, ["limit must be at least 1", "got 0"]),
         ({"encoder": [3]}, ["a spec or an Encoder", "got int"]),
-        ({"data": [{"train": 5}]}, ["a spec or a dict of Images", "got dict"]),
+        ({"data": [{"train": 5}]}, ["a spec, a path or a dict of Images", "got dict"]),
         ({"task": [5]}, ["a spec or a function", "got int"]),
         ({"study": "quickstrt"}, ["no study is called 'quickstrt'", "quickstart"]),
-        ({"study": "choose", "data": []}, ["names nothing for --data"]),
+        ({"study": "choose", "data": None}, ["names nothing for --data"]),
         ({"device": "cuda:7"}, ["there is no device 'cuda:7'", "cpu"]),
     ],
 )
@@ -609,6 +628,27 @@ print(out.exit_code, *sorted(record.id for record in out.records))
     assert outputs[0] == outputs[1]
     assert outputs[0][0] == "0"
     assert len(records.read_all(Path("out"))) == 4
+
+
+@pytest.mark.parametrize("empty", [{"encoder": []}, {"data": ()}, {"task": []}, {"seed": []}, {"data": {}}])
+def test_an_empty_list_is_not_the_studys_own(empty):
+    (name,) = empty
+    with refuses(f"{name}: the ", " is empty; leave it out for the study's own."):
+        run(**empty)
+
+
+def test_one_seed_need_not_be_in_a_list():
+    assert run(seed=3, task=["knn(k=1)", "fewshot(shots=1, draws=2)"]).records[-1].seed == 3
+
+
+def test_memory_that_runs_out_fails_its_own_cell_in_one_line(caplog):
+    greedy = plain_encoder(key="greedy", preprocess=lambda image: np.empty((10**9, 10**9)), transform=None)
+    results = run(encoder=[greedy, "pixels(size=4)"])
+    assert [record.encoder for record in results.records] == ["pixels(size=4)"]
+    (failure,) = results.failures
+    assert failure.reason.startswith("out of memory: Unable to allocate")
+    assert failure.user
+    assert "Traceback" not in caplog.text
 
 
 def test_flags_that_do_not_exist_are_errors():

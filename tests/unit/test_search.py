@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from eyechart.probes import products
 from eyechart.probes.knn import found, neighbors, searchable
 from eyechart.probes.products import fast_float32
 from eyechart.probes.proposals import Work
@@ -55,6 +56,23 @@ def test_a_gpu_multiplies_more_at_a_time_unless_told():
     assert Work().tile == (512, 4096)
     assert Work(device="cuda").tile == (4096, 32768)
     assert Work(device="cuda", queries=3, rows=5).tile == (3, 5)
+
+
+@pytest.mark.parametrize(("rounds", "best"), [(True, "highest"), (False, "medium")])
+def test_products_are_fast_only_where_that_is_as_exact(rounds, best, monkeypatch):
+    import torch
+
+    now, product = ["highest"], torch.Tensor.__matmul__
+
+    def as_elsewhere(a, b):
+        """On a machine where medium means bfloat16."""
+        if rounds and now[0] == "medium" and a.dtype == torch.float32:
+            a, b = a.bfloat16().float(), b.bfloat16().float()
+        return product(a, b)
+
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda name: now.__setitem__(0, name))
+    monkeypatch.setattr(torch.Tensor, "__matmul__", as_elsewhere)
+    assert products._best.__wrapped__() == best
 
 
 def test_sums_of_bfloat16_products_stay_in_float32_on_a_gpu_and_the_setting_comes_back():

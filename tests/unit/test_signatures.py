@@ -1,6 +1,8 @@
+import ast
+
 import pytest
 
-from eyechart.signatures import conform, functions, names_in
+from eyechart.signatures import Option, conform, functions, names_in
 from samples import refuses
 
 SOURCE = '''
@@ -23,6 +25,7 @@ def enc(
     text: str = "a",
     mode: Literal["x", "y"] = "x",
     only: Literal["z"] = "z",
+    bits: Literal[8, 1] = 8,
     many: tuple[int, ...] = (1, 2),
     parts: tuple[EncoderSpec, ...] = (),
     three: tuple[float, float, float] | None = None,
@@ -95,6 +98,7 @@ FITS = [
     ("text", "5", "5"),
     ("mode", "y", "y"),
     ("only", "z", "z"),
+    ("bits", 1, 1),
     ("many", 5, (5,)),
     ("many", (5, 7), (5, 7)),
     ("parts", "pixels", ("pixels",)),
@@ -128,11 +132,13 @@ MISFITS = [
     ("text", 5, "a quoted text"),
     ("mode", "z", 'one of "x", "y"'),
     ("only", "x", 'one of "z"'),
+    ("bits", 8.0, "one of 8, 1"),
+    ("bits", True, "one of 8, 1"),
     ("many", (), "such as"),
     ("many", (1, "2"), "such as"),
     ("many", (1, 2.5), "such as"),
     ("parts", 5, "such as"),
-    ("three", (1.0, 2.0), "such as"),
+    ("three", (1.0, 2.0), "3 numbers"),
     ("three", 0.5, "or None"),
     ("size", "8", "a whole number or None"),
     ("extra", 3, "{"),
@@ -160,3 +166,19 @@ def test_a_file_that_is_no_python_is_refused_in_one_line(tmp_path, content):
     path.write_bytes(content)
     with refuses("plugin.py", "no Python"):
         functions(path)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "allowed"),
+    [
+        ('tuple[Literal["x", "y"], ...]', 'must be one or more of "x", "y"; got'),
+        ("tuple[int, ...]", "must be one or more whole numbers such as (1, 5); got"),
+        ('tuple[float, ...] | Literal["auto"]', 'must be one or more numbers such as (0.1, 1.0) or one of "auto"; got'),
+        ("tuple[int, int, int]", "must be 3 whole numbers in parentheses; got"),
+        ("tuple[DataSpec, ...]", 'must be one or more quoted specs such as ("digits", "cifar10"); got'),
+        ("tuple[int, str]", "must be values in parentheses: a whole number, a quoted text; got"),
+    ],
+)
+def test_what_a_tuple_may_hold_is_said_in_words(annotation, allowed):
+    with refuses(allowed):
+        conform(Option("many", (), ast.parse(annotation, mode="eval").body), None, "plugin")

@@ -175,7 +175,19 @@ def test_folds_are_needed_for_a_fold_only(folder):
         opened("stl10(fold=1)")
 
 
-@pytest.mark.parametrize("line", ["1 2 3", " ".join(["5"] * 30), " ".join(map(str, range(80, 110))), "x " * 30])
+def test_the_images_without_labels_are_asked_for_only_with_the_option_that_shows_them():
+    needed, _, more = module.ARCHIVE.layout.partition("; ")
+    assert "unlabeled_X.bin" not in needed
+    assert "for unlabeled=True also unlabeled_X.bin" in more
+
+
+THIRTY = " ".join(map(str, range(30)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1 2 3", " ".join(["5"] * 30), " ".join(map(str, range(80, 110))), "x " * 30, f"{THIRTY} 7", f"{THIRTY} x"],
+)
 def test_a_fold_that_is_none_is_refused(line, folder):
     (folder / "fold_indices.txt").write_text(f"{line}\n")
     with refuses("fold_indices.txt, line 1 must have 30 different numbers from 0 to 99"):

@@ -88,7 +88,11 @@ def test_a_subset_can_be_part_of_a_pair(root):
 ERRORS = [
     ("subset()", ["needs a data set"]),
     ('subset("folder:{root}", classes=("ants",))', ["has no class 'ants'", "Did you mean ant?"]),
-    ('subset("folder:{root}", classes=("zebra",))', ["has no class 'zebra'", "ant, bee, cat"]),
+    ('subset("folder:{root}", classes=("zebra",))', ["has no class 'zebra'. There are ant, bee, cat."]),
+    (
+        'subset("union(\\"folder:{root}\\", \\"digits\\")", classes=("zz",))',
+        ["There are ant, bee, cat, 0, 1, 2, 3, 4, 5, 6, ..."],
+    ),
     ('subset("folder:{root}", splits=("gallery",))', ["has no gallery", "its splits are test, train, val"]),
     ('subset("folder:{root}", per_class=0)', ["per_class must be at least 1", "got 0"]),
     ('subset("folder:{root}", seed=-1)', ["seed at least 0", "-1"]),

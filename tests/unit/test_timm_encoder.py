@@ -82,16 +82,22 @@ def test_a_size_or_crop_that_cannot_be_is_refused_and_never_replaced(option, val
         key_of(**{option: value})
 
 
-@pytest.mark.parametrize("options", [{"size": 33}, {"size": 8}])
-def test_a_size_the_network_cannot_take_is_refused_in_one_line(options):
-    with refuses(f"timm:test_vit cannot take images of {options['size']} x {options['size']}", "divisible"):
-        timm("test_vit", **TINY | options)
+@pytest.mark.parametrize("size", [33, 8])
+def test_a_size_that_would_leave_pixels_out_is_refused(size):
+    with refuses(f"timm:test_vit takes images whose size is a multiple of 16; got {size}"):
+        timm("test_vit", **TINY | {"size": size})
 
 
 @pytest.mark.parametrize("arguments", [{"num_heads": 7}, {"patch_size": 0}, {"wings": 2}])
 def test_arguments_the_model_cannot_be_built_with_are_refused_in_one_line(arguments):
     with refuses("timm:test_vit does not take these model_args"):
         timm("test_vit", **TINY, model_args=arguments)
+
+
+@pytest.mark.parametrize("options", [TINY, {}])
+def test_maps_in_place_of_an_embedding_are_refused_in_one_line(options):
+    with refuses("timm:test_vit: features_only leaves maps and no embedding", "layer="):
+        timm("test_vit", **options, model_args={"features_only": True})
 
 
 @pytest.mark.parametrize(("option", "value"), [("interpolation", "sinc"), ("std", (1.0, 0.0, 1.0))])
@@ -279,6 +285,14 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
     assert not marker.exists()
 
 
+def test_what_is_no_torch_file_is_not_said_to_hold_code(tmp_path):
+    (tmp_path / "w.pth").write_text("not weights")
+    with refuses("w.pth is no weight file that can be read"):
+        timm("test_vit", weights=str(tmp_path / "w.pth"), size=32)
+    with refuses(f"{tmp_path} is a folder"):
+        timm("test_vit", weights=str(tmp_path), size=32)
+
+
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.bin"])
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\x00" * 64])
 def test_a_file_without_weights_is_refused_in_one_line(tmp_path, name, content):
@@ -334,6 +348,15 @@ def published(monkeypatch):
         monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: dict(state))
 
     return put
+
+
+def test_the_commit_of_published_weights_is_stated(published, monkeypatch):
+    published(library.create_model("test_vit").state_dict())
+    file = "/cache/models--timm--test_vit.r160_in1k/snapshots/0a1b2c/model.safetensors"
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, name: file)
+    assert timm("test_vit").loaded == "published weights test_vit.r160_in1k at commit 0a1b2c"
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, name: None)
+    assert timm("test_vit").loaded == "published weights test_vit.r160_in1k"
 
 
 def test_published_weights_leave_the_random_numbers_of_others_alone(published):

@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from torchvision import models
 
 from eyechart.embedding.loading import load_encoder
-from eyechart.embedding.transform import square
 from eyechart.encoders import _hub
 from eyechart.encoders import torchvision as plugin
 from eyechart.encoders.torchvision import torchvision
 from eyechart.errors import Unavailable
+from eyechart.images.transform import square
 from eyechart.registry import bind
 from samples import picture, refuses, smooth
 

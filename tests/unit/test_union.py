@@ -42,6 +42,15 @@ def test_classes_of_one_name_are_one_class(both):
             assert name.split("/")[2].replace("Hot_Dog", "hot dog") == images.classes[label]
 
 
+def test_classes_are_in_the_order_of_the_sets(tmp_path):
+    one = split_folder(tmp_path / "one", ("owl", "zebra"))
+    other = split_folder(tmp_path / "other", ("ant", "zebra"), first_seed=1000)
+    data = opened(f'union("folder:{one}", "folder:{other}")')
+    assert data["train"].classes == ("owl", "zebra", "ant")
+    told = [data["test"].classes[label] for label in data["test"].labels]
+    assert told == [name.split("/")[2] for name in data["test"].ids]
+
+
 def test_ids_begin_with_the_set_and_groups_are_the_sets(both):
     for images in both.values():
         assert {name.partition("/")[0] for name in images.ids} == {"one", "other"}
@@ -115,11 +124,6 @@ def test_a_split_that_only_one_set_has_is_there(tmp_path):
     data = opened(f'union("folder:{one}", "folder:{other}")')
     assert set(data["gallery"].groups) == {"folder1"}
     assert len(data["gallery"]) == 10
-
-
-def test_images_that_are_on_two_sides_are_counted(caplog):
-    opened('union("digits", "digits(seed=1)")')
-    assert "images in test are in train or val, too" in caplog.text
 
 
 def test_classes_that_train_has_not_are_named(tmp_path, caplog):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from eyechart.embedding.embed import embed, stored_already
-from eyechart.embedding.transform import square
 from eyechart.images.splits import limited
+from eyechart.images.transform import square
 from eyechart.images.views import detached, edited, from_files, rows
 from samples import mean_color, photos, plain_encoder, refuses, toy
 

@@ -176,7 +176,7 @@ def test_a_label_is_a_member_or_a_field_of_the_json(tmp_path, label, classes):
 
 
 def test_numbers_can_stand_for_the_lines_of_a_file(shards, tmp_path):
-    (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\n\n", encoding="utf-8-sig")
     data = webdataset(f"{shards}/data-*.tar", classes=str(tmp_path / "names.txt"))
     assert data["train"].classes == ("ant", "bee", "cat")
 
@@ -259,6 +259,23 @@ def test_a_file_that_is_no_tar_is_refused(tmp_path):
         webdataset(str(tmp_path / "a.tar"))
 
 
+@pytest.mark.parametrize("name", ["a[1].tar", "a{1..2}.tar", "a{2..1}[x].tar"])
+def test_a_file_that_is_there_is_no_pattern(tmp_path, name):
+    tar(tmp_path / name, members(0, 10))
+    assert ids(webdataset(f"{tmp_path}/{name}")) == [f"{name[:-4]}/{number:06d}" for number in range(10)]
+
+
+def test_what_braces_stand_for_is_no_pattern_where_it_is_there(tmp_path):
+    for number in (1, 2):
+        tar(tmp_path / f"a[x]{number}.tar", members(10 * number, 10))
+    assert len(ids(webdataset(f"{tmp_path}/a[x]{{1..2}}.tar"))) == 20
+
+
+def test_a_range_that_goes_down_is_refused(shards):
+    with refuses("data-{002..000}.tar stands for no file", "a range goes up"):
+        webdataset(f"{shards}/data-{{002..000}}.tar")
+
+
 @pytest.mark.parametrize("pattern", ["https://example.org/a.tar", "s3://bucket/{0..3}.tar", "pipe:cat a.tar"])
 def test_addresses_are_refused(pattern):
     with refuses("files of this machine only", pattern):
@@ -279,10 +296,16 @@ def test_a_shard_that_is_given_twice_is_refused(shards):
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [("ant\n", ["names 1 classes", "'1' is none of 0 to 0"]), ("ant\nant\n", ["two have the same name"])],
+    [
+        (b"ant\n", ["names 1 classes", "'1' is none of 0 to 0"]),
+        (b"ant\nant\n", ["two have the same name"]),
+        (b"ant\n\nbee\n", ["line 2, is blank"]),
+        (b"ant\n \t\nbee\ncat\n", ["line 2, is blank"]),
+        ("Fliege\nKäfer\n".encode("latin-1"), ["is no text in UTF-8"]),
+    ],
 )
 def test_a_file_of_classes_that_does_not_fit_is_refused(shards, tmp_path, names, words):
-    (tmp_path / "names.txt").write_text(names)
+    (tmp_path / "names.txt").write_bytes(names)
     with refuses("names.txt", *words):
         webdataset(f"{shards}/data-*.tar", classes=str(tmp_path / "names.txt"))
 

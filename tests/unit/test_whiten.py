@@ -96,10 +96,17 @@ def test_only_train_is_learnt_from():
     assert np.array_equal(before["val"].x, after["val"].x)
 
 
-@pytest.mark.parametrize("options", ["", '"noise", dims=0', '"noise", eps=-0.1'])
-def test_what_cannot_be_is_refused(options):
-    with refuses("whiten needs an encoder, dims of 1 or more and eps of 0 or more"):
-        load_encoder(bind("encoders", f"whiten({options})" if options else "whiten"))
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("whiten(dims=5)", 'whiten needs an encoder: whiten("dinov2_b14", dims=256).'),
+        ('whiten("noise", dims=0)', "whiten: dims must be at least 1 and eps at least 0; got dims=0, eps=0.1."),
+        ('whiten("noise", eps=-0.1)', "got dims=None, eps=-0.1"),
+    ],
+)
+def test_what_cannot_be_is_refused(text, said):
+    with refuses(said):
+        load_encoder(bind("encoders", text))
 
 
 @pytest.mark.parametrize(

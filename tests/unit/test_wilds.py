@@ -60,6 +60,15 @@ def test_fmow_counts_rows_that_it_does_not_use(fmow):
     assert told == {f"rgb_img_{number}.png": row[1] for number, row in enumerate(FMOW) if row[4]}
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("fmow", "FMoW; of its images it has 2 of 76,863 (train)"), ("iwildcam", "iWildCam; of its images it has")],
+)
+def test_that_they_are_not_all_there_is_said(name, said, fmow, iwildcam, caplog):
+    opened(name)
+    assert f"is not all of {said}" in caplog.text
+
+
 def test_fmow_has_62_classes(fmow):
     classes = opened("fmow")["train"].classes
     assert len(classes) == 62
@@ -190,6 +199,14 @@ def test_iwildcam_without_its_names_uses_the_numbers(iwildcam, caplog):
     (iwildcam / "categories.csv").unlink()
     assert opened("iwildcam")["train"].classes == ("0", "2", "10")
     assert "called by their numbers" in caplog.text
+
+
+def test_classes_of_iwildcam_of_one_name_are_told_apart_by_their_numbers(iwildcam, caplog):
+    (iwildcam / "categories.csv").write_text("y,name\n0,empty\n2,impala\n10,impala\n")
+    data = opened("iwildcam")
+    assert data["train"].classes == ("empty", "impala 2", "impala 10")
+    assert data["train"].labels.tolist() == [0, 1, 2]
+    assert "several classes are called impala" in caplog.text
 
 
 def test_a_class_of_iwildcam_without_a_name_is_refused(iwildcam):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eyechart.cli import auditing, reading, running, upkeep
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, in_words, near
 
 app = typer.Typer(
     add_completion=False,
@@ -51,14 +51,25 @@ _STOPPED = 130  # 128 + SIGINT
 _UsageError: Any = typer.BadParameter.__bases__[0]  # what a misspelt flag raises, wherever typer keeps it
 
 
+def _misused(error: Any) -> str:
+    """Give typer's line for a wrong command or flag, with the names that are near, or with all commands."""
+    if getattr(error, "possibilities", None):  # typer counts the dashes, too: to it --out is near --foo
+        bare = {name.lstrip("-"): name for name in error.possibilities}
+        error.possibilities = [bare[name] for name in near(error.option_name.lstrip("-"), bare)]
+    said = error.format_message()
+    if said.startswith("No such command") and "Did you mean" not in said:
+        return f"{said} There are {', '.join(error.ctx.command.commands)}."
+    return said
+
+
 def main() -> NoReturn:
     """Run the command line: one line and exit code 2 for what the user can fix, 130 when stopped by hand."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("eyechart").setLevel(logging.INFO)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except (EyechartError, _UsageError) as error:
-        text = str(error) if isinstance(error, EyechartError) else error.format_message()
+    except (EyechartError, MemoryError, _UsageError) as error:
+        text = in_words(error) if isinstance(error, EyechartError | MemoryError) else _misused(error)
         typer.echo(f"error: {' '.join(text.split())}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -109,7 +109,7 @@ def show(
     """Show all that is known of one name.
 
     Options and defaults; of an encoder its card, or else its transform, dimension and what was loaded; of a data set
-    its splits.
+    its splits. A bare name that needs more to stand for something, such as quantize, is shown as it can be called.
     """
     from eyechart.catalog import describe
 

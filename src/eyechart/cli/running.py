@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eyechart.cli.options import Candidates, Data, Encoders, Json, Limit, Seeds, Tasks, with_settings
+from eyechart.cli.options import Candidates, Data, Encoders, Json, Limit, Seeds, Tasks, given, with_settings
 
 
 @with_settings
@@ -35,7 +35,7 @@ def run(
     """
     from eyechart import runs
 
-    asked: dict[str, Any] = {"encoder": encoder, "data": data, "task": task, "seed": seed, "out": out}
+    asked = given(encoder=encoder, data=data, task=task, seed=seed, out=out)
     if dry_run:
         from eyechart.estimate import dry_run as forecast
 
@@ -85,12 +85,15 @@ def _print_results(results: Any, as_json: bool) -> None:
     if results.records:
         from eyechart.show.report import report as write_report
 
-        done = len(results.records)
-        typer.echo(
-            f"{done} cell{'s' * (done != 1)}: {results.computed} computed, {done - results.computed} were done already",
-            err=True,
-        )
+        typer.echo(_counted(results), err=True)
         typer.echo(f"report: {write_report([results.out])}", err=as_json)
+
+
+def _counted(results: Any) -> str:
+    done, skipped = len(results.records), len(results.skipped)
+    said = f"{done} cell{'s' * (done != 1)}: {results.computed} computed, {done - results.computed} were done already"
+    of_all = f"{skipped} of {results.encoders} encoders skipped"
+    return f"{said}; {of_all} (listed above)" if skipped else said
 
 
 def _print_failures(failures: Any) -> None:
@@ -128,7 +131,7 @@ def embed(
 
     embedded = embed_data(encoder, data, out=out, limit=limit, **flags)
     rows = [
-        {"split": split, "images": len(z), "dim": z.x.shape[1], "left_out": len(z.left_out)}
+        {"split": split, "images": len(z), "dim": z.x.shape[1], "left_out": dict(z.left_out)}
         for split, z in embedded.items()
     ]
     if as_json:
@@ -136,7 +139,7 @@ def embed(
     else:
         from eyechart.show.terminal import print_rows
 
-        print_rows(rows)
+        print_rows([row | {"left_out": len(row["left_out"])} for row in rows])
         typer.echo(f"written to {out}" if out else "stored in the cache; --out DIR writes a copy")
 
 

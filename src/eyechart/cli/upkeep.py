@@ -28,8 +28,8 @@ def download(
     from eyechart.fetching import each, exit_code
 
     fetched = []
-    flags = given(data_dir=data_dir, cache_dir=cache_dir, plugins=plugin)
-    for one in each(study, encoder=encoder, data=data, dry_run=dry_run, **flags):
+    asked = given(encoder=encoder, data=data, data_dir=data_dir, cache_dir=cache_dir, plugins=plugin)
+    for one in each(study, dry_run=dry_run, **asked):
         fetched.append(one)
         if not as_json:
             typer.echo(one.line)

@@ -1,7 +1,8 @@
 """Which class of one data set is which of another: by name, or by a map that renames the classes of both."""
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from eyechart.datasets._table import read_table
@@ -13,12 +14,12 @@ _PACKAGED = Path(__file__).with_name("maps")
 def united(sets: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Give what the classes of several sets are called together: each spelled as in the first set that has it.
 
-    Capitals, spaces and underscores make no difference, unless they do within one of the sets.
+    Capitals, spaces, underscores and how accents are encoded make no difference, unless they do within one of the sets.
 
     >>> united([("hot_dog", "Pizza"), ("pizza", "hot dog", "sushi")])
     [('hot_dog', 'Pizza'), ('Pizza', 'hot_dog', 'sushi')]
     """
-    loose = all(len({_plain(name) for name in one}) == len(one) for one in sets)
+    loose = all(map(_told_apart, sets))
     spelled: dict[str, str] = {}
     return [tuple(spelled.setdefault(_plain(name) if loose else name, name) for name in one) for one in sets]
 
@@ -26,14 +27,18 @@ def united(sets: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 def renamed(classes: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]:
     """Give what a map calls some classes; "" for those it leaves out, and those it does not know.
 
-    A class that is called as the map would call one already keeps its name.
+    A class that is called as the map would call one already keeps its name. Names that are exactly those of the map go
+    first; of the others, capitals, spaces, underscores and how accents are encoded make no difference, unless they do
+    among the classes or in the map.
 
     >>> renamed(("n02123394", "Dog", "n02391049", "sofa"), {"n02123394": "cat", "n02085620": "dog", "n02391049": ""})
     ('cat', 'dog', '', '')
     """
-    loose = {_plain(name): name for name in names.values() if name}
-    loose |= {_plain(name): target for name, target in names.items()}
-    return tuple(names.get(name, loose.get(_plain(name), "")) for name in classes)
+    exact = {target: target for target in names.values() if target} | dict(names)
+    loose: dict[str, str] = {}
+    if all(map(_told_apart, (classes, names, names.values()))):
+        loose = {_plain(name): exact[name] for name in sorted(exact, key=names.__contains__)}  # those in `from` last
+    return tuple(exact.get(name, loose.get(_plain(name), "")) for name in classes)
 
 
 def read_map(named: str) -> dict[str, str]:
@@ -67,5 +72,11 @@ def _packaged() -> list[str]:
     return sorted(path.stem for path in _PACKAGED.glob("*.csv"))
 
 
+def _told_apart(names: Iterable[str]) -> bool:
+    """Say whether different names stay different where capitals and the like make no difference."""
+    different = set(names)
+    return len(set(map(_plain, different))) == len(different)
+
+
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_]+", "", name).casefold()
+    return unicodedata.normalize("NFC", re.sub(r"[\s_]+", "", name).casefold())

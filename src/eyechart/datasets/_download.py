@@ -28,7 +28,6 @@ class Archive:
     folder: str  # what it unpacks to, below the data folder: "food-101", "flowers-102/jpg"
     layout: str  # the files in that folder, in words
     megabytes: int  # to download
-    bare: bool = False  # it has no folder of that name: what it holds goes into one
 
     @property
     def name(self) -> str:
@@ -63,6 +62,7 @@ def obtain(archive: Archive, *, hint: str = "") -> Path:
     if folder.is_dir():
         forget(_file(archive))
         return folder
+    _check_free(archive)
     look_for(archive, hint=hint)
     with _said(data), _locked(folder):
         if folder.is_dir():  # another process may have got it while this one waited
@@ -75,7 +75,8 @@ def obtain(archive: Archive, *, hint: str = "") -> Path:
         else:
             _download(archive, hint)
         log.info("unpacking %s", path)
-        unpack(path, folder, bare=archive.bare)
+        with _said(data, f"unpack {path} to"):
+            unpack(path, folder)
     return folder
 
 
@@ -90,6 +91,7 @@ def obtain_file(download: Download, *, hint: str = "") -> Path:
     """
     data, path = settings.active().data, _file(download)
     if not path.is_file():
+        _check_free(download)
         look_for(download, hint=hint)
         with _said(data), _locked(path):
             if not path.is_file():
@@ -99,11 +101,34 @@ def obtain_file(download: Download, *, hint: str = "") -> Path:
     return path
 
 
+def obtain_all(*wanted: Archive | Download) -> list[Path]:
+    """Give the folders and files of a data set of several parts, as `obtain` and `obtain_file` do.
+
+    Raises:
+        Unavailable: one is not there and cannot be downloaded; the others that are not there are named, too.
+        EyechartError: one is damaged, or the data folder cannot be written.
+    """
+    look_for(*wanted)
+    paths = []
+    for number, one in enumerate(wanted):
+        try:
+            paths.append(obtain(one) if isinstance(one, Archive) else obtain_file(one))
+        except Unavailable as error:
+            if more := [_missing(one) for one in wanted[number + 1 :] if not (_is_there(one) or _file(one).is_file())]:
+                raise Unavailable(f"{error} Besides: {'; '.join(more)}.") from error
+            raise
+    return paths
+
+
 def look_for(*wanted: Archive | Download, hint: str = "") -> None:
     """Say in one NotHere what is missing of all that a data set needs, where nothing may be fetched; else do nothing.
 
     `obtain` and `obtain_file` do so for what they are given. A data set of several parts calls this first, so that
-    the size is that of all of them.
+    the size is that of all of them. An archive that could not be unpacked is refused, as it would be then.
+
+    Raises:
+        NotHere: something is missing, or not unpacked.
+        EyechartError: an archive that is there is damaged or another one.
     """
     if settings.may_fetch():
         return
@@ -111,6 +136,9 @@ def look_for(*wanted: Archive | Download, hint: str = "") -> None:
     if not lacking:
         return
     loads = [one for one in lacking if not _file(one).is_file()]
+    for one in lacking:
+        if one not in loads:
+            _verify(_file(one), one.url, one.checksum)
     size, begun = sum(one.megabytes for one in loads), sum(kept(_file(one)) for one in loads) / 1e6
     said = [_missing(one) if one in loads else f"{_file(one)} is not unpacked yet" for one in lacking]
     if loads:
@@ -174,6 +202,15 @@ def _is_there(wanted: Archive | Download) -> bool:
     return _target(wanted).is_dir() if isinstance(wanted, Archive) else _target(wanted).is_file()
 
 
+def _check_free(wanted: Archive | Download) -> None:
+    """Refuse a file that is in the place of a folder, and a folder in that of a file."""
+    file = _file(wanted)
+    if isinstance(wanted, Archive) and _target(wanted).is_file():
+        raise EyechartError(f"{_target(wanted)} is a file and must be a folder ({wanted.layout}); move it away.")
+    if file.is_dir():
+        raise EyechartError(f"{file} is a folder and must be a file; move it away.")
+
+
 def _missing(wanted: Archive | Download) -> str:
     target = _target(wanted)
     if isinstance(wanted, Download):
@@ -183,7 +220,10 @@ def _missing(wanted: Archive | Download) -> str:
 
 def _verify(path: Path, url: str, checksum: str) -> None:
     algorithm, _, expected = checksum.partition(":")
-    found = remembered([path], algorithm, lambda: hash_of(path, algorithm).encode()).decode()
+    try:
+        found = remembered([path], algorithm, lambda: hash_of(path, algorithm).encode()).decode()
+    except OSError as error:
+        raise EyechartError(f"cannot read {path}: {error.strerror or type(error).__name__}.") from error
     if found != expected:
         raise EyechartError(
             f"{path} is damaged, incomplete or another file: its {algorithm} is {found}, that of the official one "
@@ -226,16 +266,18 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _said(data: Path) -> Iterator[None]:
+def _said(data: Path, doing: str = "write to") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull(
-                f"the disk is full: cannot write to the data folder {data}. Make room or name another one with "
+                f"the disk is full: cannot {doing} the data folder {data}. Make room or name another one with "
                 "--data-dir; what was downloaded so far is kept, and the next try goes on from there."
             ) from error
         reason = error.strerror or type(error).__name__
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = f"{error.filename} is or lies below a file, where a folder belongs"
         raise EyechartError(
-            f"cannot write to the data folder {data}: {reason}. Make room or name another one with --data-dir."
+            f"cannot {doing} the data folder {data}: {reason}. Mend that, or name another one with --data-dir."
         ) from error

@@ -1,7 +1,9 @@
 """The splits of a folder: as it states them, and drawn from train where it states none."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from eyechart.images.views import detached, from_files, rows
 from eyechart.types import Dataset, Images
 
 log = logging.getLogger("eyechart")
+_ADVISED = ContextVar("_ADVISED", default=True)
 _FEW = 2000  # images: below that, a drawn test split is so small that its luck hides most differences
 
 
@@ -93,8 +96,20 @@ def in_folds(data: Dataset, root: Path, number: int, *, repeats: int, val: float
     return folds.cut(data["train"], folds=number, repeats=repeats, val=val, seed=seed, what=str(root))
 
 
+@contextlib.contextmanager
+def without_advice() -> Iterator[None]:
+    """Within the block folds are not advised: what is made of other sets takes none that is cut."""
+    token = _ADVISED.set(False)
+    try:
+        yield
+    finally:
+        _ADVISED.reset(token)
+
+
 def advise_folds(data: Dataset, root: Path) -> None:
     """Say that folds would test more images, where there are few and none of them must be test."""
+    if not _ADVISED.get():
+        return
     n = len(data["train"]) if set(data) == {"train"} else _FEW
     if n < _FEW:
         log.info(

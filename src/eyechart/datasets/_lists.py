@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eyechart.datasets._official import from_files
+from eyechart.datasets._official import from_files, positions
 from eyechart.errors import EyechartError
 from eyechart.images.views import from_files as images_of
 from eyechart.types import Dataset, Images
@@ -74,14 +74,14 @@ def whole(
     """Give all images of a data set as one, for splits that are rows of it: each a path below root and a class.
 
     Raises:
-        EyechartError: a class is unknown, or a file is not there or is listed twice.
+        EyechartError: a class is unknown or there twice, or a file is not there or is listed twice.
     """
     _check_classes(root, members, classes, repair)
     paths = [path for path, _ in members]
     for path, count in Counter(paths).most_common(1):
         if count > 1:
             raise EyechartError(f"{root / path} is listed {count} times; {repair}")
-    position = {name: number for number, name in enumerate(classes)}
+    position = positions(root, classes)
     labels = np.array([position[name] for _, name in members], dtype=np.int64)
     with _incomplete(repair):
         return images_of(root, paths, labels, classes=classes, groups=groups)

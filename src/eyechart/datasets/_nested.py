@@ -1,20 +1,18 @@
 """Data sets inside data sets: opened, and their images under other labels and names. No pixel gets another key."""
 
 import dataclasses
-import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Int64
 
+from eyechart.datasets._drawing import without_advice
 from eyechart.errors import EyechartError
 from eyechart.images import folds
 from eyechart.images.views import rows
 from eyechart.registry import Bound, bind
 from eyechart.types import Dataset, Images
-
-log = logging.getLogger("eyechart")
 
 
 def opened(spec: str, user: str) -> tuple[Bound, Dataset]:
@@ -24,7 +22,8 @@ def opened(spec: str, user: str) -> tuple[Bound, Dataset]:
         EyechartError: it is cut into folds, which would have to be cut anew.
     """
     bound = bind("datasets", spec)
-    data: Dataset = bound.call()
+    with without_advice():
+        data: Dataset = bound.call()
     if folds.parts(data):
         raise EyechartError(f"{user} takes no data set that is cut into folds; leave them out of {bound.label}.")
     return bound, data
@@ -61,13 +60,3 @@ def counted(images: Images) -> Counter[str]:
     """Give how many images each class has, of those that have any."""
     labels, counts = np.unique(images.labels[images.labels >= 0], return_counts=True)
     return Counter({images.classes[label]: int(count) for label, count in zip(labels, counts, strict=True)})
-
-
-def warn_of_copies(data: Dataset, user: str) -> None:
-    """Say how many images of the tests were shown in train or val already."""
-    shown = {content.tobytes() for split in ("train", "val") if split in data for content in data[split].hashes}
-    for split, images in data.items():
-        if split.partition("/")[0] == "test" and (
-            known := sum(content.tobytes() in shown for content in images.hashes)
-        ):
-            log.warning("%s: %d of %d images in %s are in train or val, too", user, known, len(images), split)

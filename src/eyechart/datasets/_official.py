@@ -1,8 +1,9 @@
 """Data sets as their makers divided them; a val that they did not make is drawn from train."""
 
 import dataclasses
+import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from eyechart.images.splits import draw
 from eyechart.images.views import from_files as images_of
 from eyechart.images.views import rows
 from eyechart.types import Dataset
+
+log = logging.getLogger("eyechart")
 
 
 def from_files(
@@ -39,10 +42,10 @@ def from_files(
         seed: of the drawing.
 
     Raises:
-        EyechartError: a file is not there, the same id is given twice, or val and seed cannot be.
+        EyechartError: a file is not there, an id or a class is given twice, or val and seed cannot be.
     """
     check_drawing(root.name, val, seed)
-    position = {name: number for number, name in enumerate(classes)}
+    position = positions(root, classes)
     data: Dataset = {}
     for split, members in files.items():
         images = images_of(
@@ -61,12 +64,33 @@ def with_val(data: Dataset, *, val: float = 0.1, seed: int = 42) -> Dataset:
     """Give the splits with a val drawn from train, as `from_files` draws it, in the order train, val, others."""
     train = data["train"]
     drawn = draw(train, {"train": 1 - val, "val": val}, seed=seed)
-    if not len(drawn["val"]):
-        raise EyechartError(
-            f"a val of {val:g} of the {len(train)} training images holds none; give val a larger share, such as 0.2."
-        )
+    for split, share in (("val", "larger"), ("train", "smaller")):
+        if not len(drawn[split]):
+            raise EyechartError(
+                f"a val of {val:g} of the {len(train)} training images leaves none in {split}; give val a {share} "
+                "share, such as 0.2."
+            )
     parts = {split: rows(train, chosen) for split, chosen in drawn.items()}
     return parts | {split: images for split, images in data.items() if split != "train"}
+
+
+def positions(root: Path, classes: Sequence[str]) -> dict[str, int]:
+    """Give the labels of the classes. Two of one name would silently be one.
+
+    Raises:
+        EyechartError: a name is there twice.
+    """
+    for name, count in Counter(classes).most_common(1):
+        if count > 1:
+            raise EyechartError(f"{root}: {count} classes are called {name!r}; names of classes must be unique.")
+    return {name: number for number, name in enumerate(classes)}
+
+
+def warn_if_partial(root: Path, name: str, found: Mapping[str, Sized], official: Mapping[str, int]) -> None:
+    """Say where a copy has more or fewer images than the official data set, of whose parts these are the numbers."""
+    numbers = {part: (len(found.get(part, ())), expected) for part, expected in official.items()}
+    if other := [f"{here:,} of {all_of:,} ({part})" for part, (here, all_of) in numbers.items() if here != all_of]:
+        log.warning("%s is not all of %s; of its images it has %s", root, name, ", ".join(other))
 
 
 def check_drawing(name: str, val: float, seed: int) -> None:

@@ -38,7 +38,7 @@ def read_table(path: Path, needed: Sequence[str], wanted: str, *, any_bytes: boo
     header, body = (lines[0][1], lines[1:]) if lines else ([], [])
     if not set(needed) <= set(header):
         raise EyechartError(
-            f"{path} must have the columns {wanted}; it has {shown(','.join(header))}.{_hint(header, needed)}"
+            f"{path} must have the columns {wanted}; it has {shown(','.join(header)) or 'none'}.{_hint(header, needed)}"
         )
     places = [
         at for at, name in enumerate(header) if name.strip() or any(_cell(cells, at).strip() for _, cells in body)

@@ -22,22 +22,21 @@ _BROKEN = (
 )  # fmt: skip
 
 
-def unpack(path: Path, folder: Path, *, bare: bool = False) -> None:
+def unpack(path: Path, folder: Path) -> None:
     """Unpack the one folder of a tar or zip archive; it appears as `folder` when all of it is there.
-
-    A `bare` archive has no folder of that name: all that it holds goes into `folder`.
 
     Raises:
         EyechartError: the archive is broken, holds no folder of that name, or holds anything that could write outside
             of it (absolute paths, `..`, links, devices).
+        OSError: the archive cannot be read, or the folder not be written.
     """
     with _temporary(folder) as temporary:
         try:
             _extract(path, temporary)
         except _BROKEN as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".: ")
             raise EyechartError(f"{path} is broken ({reason}). Delete it, and get it again.") from error
-        inner = temporary if bare else temporary / folder.name
+        inner = temporary / folder.name
         if not inner.is_dir():
             raise EyechartError(f"{path} holds no folder {folder.name}; is it another archive?")
         inner.rename(folder)

@@ -6,6 +6,7 @@ import numpy as np
 
 from eyechart.datasets._download import Archive, mend, obtain
 from eyechart.datasets._lists import cells, whole
+from eyechart.datasets._official import warn_if_partial
 from eyechart.datasets._sampling import resampled
 from eyechart.errors import EyechartError
 from eyechart.images.views import rows
@@ -18,6 +19,7 @@ ARCHIVE = Archive(
     layout="images/<class>/*.jpg, labels/train1.txt to labels/test10.txt",
     megabytes=625,
 )
+IMAGES = {"train": 1880, "val": 1880, "test": 1880}
 _PARTITIONS = 10
 
 
@@ -46,6 +48,7 @@ def dtd(*, partition: int = 1, sample: int | None = None, seed: int = 42) -> Dat
         split: ["/".join(row) for row in cells(folder / "labels" / f"{split}{partition}.txt", 2, repair, separator="/")]
         for split in ("train", "val", "test")
     }
+    warn_if_partial(folder, "DTD", names, IMAGES)
     every = sorted(chain(*names.values()))
     classes = sorted({name.partition("/")[0] for name in every})
     images = whole(folder / "images", [(name, name.partition("/")[0]) for name in every], classes, repair)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from eyechart.datasets._download import Archive, mend, obtain
 from eyechart.datasets._lists import cells, listed
+from eyechart.datasets._official import warn_if_partial
 from eyechart.datasets._sampling import resampled
 from eyechart.types import Dataset
 
@@ -14,6 +15,7 @@ ARCHIVE = Archive(
     layout="data/images/*.jpg, data/variants.txt, data/images_variant_train.txt and so on",
     megabytes=2753,
 )
+IMAGES = {"train": 3334, "val": 3333, "test": 3333}
 _CLASSES = {"variant": "variants.txt", "family": "families.txt", "manufacturer": "manufacturers.txt"}
 
 
@@ -46,5 +48,6 @@ def fgvc_aircraft(
         )
         for split in ("train", "val", "test")
     }
+    warn_if_partial(folder, "FGVC-Aircraft", files, IMAGES)
     data = listed(folder / "images", files, classes, repair)
     return resampled(data, sample, seed=seed, what="fgvc_aircraft")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from eyechart.datasets._download import Archive, Download, look_for, mend, obtain, obtain_file
+from eyechart.datasets._download import Archive, Download, mend, obtain_all
 from eyechart.datasets._lists import listed
 from eyechart.datasets._sampling import resampled
 from eyechart.errors import EyechartError
@@ -64,9 +64,7 @@ def flowers102(*, sample: int | None = None, seed: int = 42) -> Dataset:
     Source: M.-E. Nilsback and A. Zisserman, Automated Flower Classification over a Large Number of Classes, ICVGIP
     2008 (no license stated).
     """
-    look_for(ARCHIVE, LABELS, SPLITS)
-    folder = obtain(ARCHIVE)
-    label_path, list_path = obtain_file(LABELS), obtain_file(SPLITS)
+    folder, label_path, list_path = obtain_all(ARCHIVE, LABELS, SPLITS)
     labels = _numbers(label_path, "labels", len(CLASSES))
     files = {
         split: [

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._lists import listed
+from eyechart.datasets._official import warn_if_partial
 from eyechart.datasets._wilds import columns, with_few
 from eyechart.errors import EyechartError
 from eyechart.types import Dataset
@@ -18,7 +19,7 @@ _HOW = (
     'get_dataset("fmow", download=True), and put it there.'
 )
 _OTHER = "Other"  # the region of a country that the mapping does not know
-_SPLITS = ("train", "val", "test", "val/ood", "test/ood")
+IMAGES = {"train": 76_863, "val": 11_483, "test": 11_327, "val/ood": 19_915, "test/ood": 22_108}
 _VAL, _TEST = 2013, 2016  # the first years that are out of distribution
 CLASSES = (
     "airport", "airport_hangar", "airport_terminal", "amusement_park", "aquaculture", "archaeological_site", "barn",
@@ -61,7 +62,8 @@ def fmow(*, groups: Literal["region", "year"] = "region", sample: int | None = N
         files.setdefault(one.split, []).append((f"rgb_img_{one.row}.png", one.category))
         group = str(one.year) if groups == "year" else region.get(one.country, _OTHER)
         told.setdefault(one.split, []).append(group)
-    files = {split: files[split] for split in _SPLITS if split in files}
+    files = {split: files[split] for split in IMAGES if split in files}
+    warn_if_partial(root, "FMoW", files, IMAGES)
     data = listed(root / "images", files, CLASSES, repair, groups={split: told[split] for split in files})
     return with_few(data, sample, seed=seed, what="fmow")
 

@@ -2,7 +2,7 @@
 
 from eyechart.datasets._download import Archive, mend, obtain
 from eyechart.datasets._lists import cells, listed
-from eyechart.datasets._official import check_drawing
+from eyechart.datasets._official import check_drawing, warn_if_partial
 from eyechart.types import Dataset
 
 ARCHIVE = Archive(
@@ -12,6 +12,7 @@ ARCHIVE = Archive(
     layout="images/<class>/*.jpg, meta/classes.txt, meta/train.txt, meta/test.txt",
     megabytes=4996,
 )
+IMAGES = {"train": 75_750, "test": 25_250}
 
 
 def food101(*, val: float = 0.1, seed: int = 42) -> Dataset:
@@ -37,4 +38,5 @@ def food101(*, val: float = 0.1, seed: int = 42) -> Dataset:
         ]
         for split in ("train", "test")
     }
+    warn_if_partial(folder, "Food-101", files, IMAGES)
     return listed(folder / "images", files, classes, repair, val=val, seed=seed)

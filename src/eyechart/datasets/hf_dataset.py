@@ -4,7 +4,10 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from jaxtyping import Int64, UInt8
 
 from eyechart import settings
 from eyechart.datasets._drawing import warn_of_untaught, with_drawn
+from eyechart.datasets._hf_labels import labels_of
 from eyechart.datasets._listing import SPLITS
 from eyechart.errors import EyechartError, NotHere, Unavailable
 from eyechart.images.fingerprints import hash_files, remembered
@@ -24,6 +28,7 @@ SAMPLES = {"hf_dataset": "hf_dataset:ylecun/mnist"}
 _OLDEST = 4  # from this version on, the library runs no script that comes with a data set
 _SECONDS = 5  # the hub may take to answer
 _BLOCK = 1000  # rows that are hashed together
+_OURS = re.compile(f"{'|'.join(SPLITS.values())}|(val|test)/.+")
 
 
 def hf_dataset(
@@ -42,19 +47,21 @@ def hf_dataset(
     holds parquet, arrow or tar files, or what `save_to_disk` wrote. Code that comes with a data set is never run.
 
     `image` and `label` are its columns; left out, the only one of images and the only one of class labels (else the
-    one called label). A column of texts or whole numbers is fine as labels, too. `splits` says which of its splits are
-    ours, such as {"train": "train", "test": "validation"}; left out, train, validation (val) and test are. A val or
-    test that is missing is drawn from train, a fifth each, stratified and with `seed`.
+    one called label). A column of texts or whole numbers is fine as labels, too. Where splits number their classes in
+    different ways, their names count. `splits` says which of its splits are ours, each once, such as
+    {"train": "train", "test": "validation"}; left out, train, validation (val) and test are. A val or test that is
+    missing is drawn from train, a fifth each, stratified and with `seed`.
 
     What was downloaded once is used offline.
     """
     if seed < 0:
         raise EyechartError(f"hf_dataset: seed must be at least 0; got {seed}.")
-    parts = _ours(_loaded(name, config, revision), splits or {}, name)
-    first = next(iter(parts.values()))
-    columns = _column(first, image, "image", name), _column(first, label, "label", name)
-    labels, classes = _labels(parts, columns[1], name)
-    data = {split: _images(part, columns[0], labels[split], classes, name) for split, part in parts.items()}
+    found = _loaded(name, config, revision)
+    theirs = _theirs(found, splits or {}, name)
+    parts = {ours: found[one].with_format(None) for ours, one in theirs.items()}  # saved ones may hide columns
+    pixels, classed = _column(parts, image, "image", name), _column(parts, label, "label", name)
+    labels, classes = labels_of(parts, classed, f"hf_dataset:{name}")
+    data = {ours: _images(parts[ours], pixels, labels[ours], classes, name, one) for ours, one in theirs.items()}
     data = with_drawn(data, Path(name), {"val": 0.2, "test": 0.2}, seed)
     warn_of_untaught(data, f"hf_dataset:{name}")
     return data
@@ -77,19 +84,12 @@ def _library() -> Any:
 
 def _loaded(name: str, config: str | None, revision: str | None) -> Mapping[str, Any]:
     library, path = _library(), Path(name).expanduser()
-    cache = str(settings.active().cache_dir / "hf_datasets")
+    if not path.exists() and name.startswith((".", "/", "~")):
+        raise Unavailable(f"there is no folder or file {path}; hf_dataset: takes one, or a name on the hub.")
     try:
-        if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-            found = library.load_from_disk(str(path))
-        elif path.is_file():
-            kind = {".parquet": "parquet", ".arrow": "arrow"}.get(path.suffix.lower())
-            if kind is None:
-                raise EyechartError(f"hf_dataset: {path} must be a .parquet or .arrow file, or a folder of them.")
-            found = library.load_dataset(kind, data_files={"train": str(path)}, cache_dir=cache)
-        elif path.is_dir():
-            found = library.load_dataset(str(path), config, cache_dir=cache)
-        elif name.startswith((".", "/", "~")):
-            raise Unavailable(f"there is no folder or file {path}; hf_dataset: takes one, or a name on the hub.")
+        if path.exists():
+            with _quietly(library):
+                found = _local(library, path, config)
         else:
             with _offline_unless_it_answers(library):
                 found = library.load_dataset(name, config, revision=revision)
@@ -98,6 +98,34 @@ def _loaded(name: str, config: str | None, revision: str | None) -> Mapping[str,
     except Exception as error:  # of many classes, its own and of the libraries below
         raise _why_not(error, name, path) from error
     return found if isinstance(found, Mapping) else {"train": found}
+
+
+def _local(library: Any, path: Path, config: str | None) -> Any:
+    cache = str(settings.active().cache_dir / "hf_datasets")
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        return library.load_from_disk(str(path))
+    if path.is_dir():
+        return library.load_dataset(str(path), config, cache_dir=cache)
+    kind = {".parquet": "parquet", ".arrow": "arrow"}.get(path.suffix.lower())
+    if kind is None:
+        raise EyechartError(f"hf_dataset: {path} must be a .parquet or .arrow file, or a folder of them.")
+    return library.load_dataset(kind, data_files={"train": str(path)}, cache_dir=cache)
+
+
+@contextlib.contextmanager
+def _quietly(library: Any) -> Iterator[None]:
+    """Local files need no bars as downloads do, and what is wrong with them is said once, in a line of ours."""
+    said = library.logging.get_verbosity()
+    bars = library.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None and not library.are_progress_bars_disabled()
+    library.logging.set_verbosity(logging.CRITICAL)
+    if bars:
+        library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        library.logging.set_verbosity(said)
+        if bars:
+            library.enable_progress_bars()
 
 
 @contextlib.contextmanager
@@ -134,16 +162,16 @@ def _why_not(error: Exception, name: str, path: Path) -> EyechartError:
     return EyechartError(f"hf_dataset:{name} cannot be loaded: {said}.")
 
 
-def _ours(found: Mapping[str, Any], splits: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Give the parts under the names of our splits.
+def _theirs(found: Mapping[str, Any], splits: Mapping[str, str], name: str) -> dict[str, str]:
+    """Give what the splits we use are called there, by our names.
 
     Raises:
-        EyechartError: one that is asked for is not there, or there is nothing to learn from or to test on.
+        EyechartError: one that is asked for is not there, is asked for twice or under a name that no split has, or
+            there is nothing to learn from.
     """
-    wanted = dict(splits) or {SPLITS[one.lower()]: one for one in found if one.lower() in SPLITS}
-    for ours, theirs in wanted.items():
-        if theirs not in found:
-            raise EyechartError(f"hf_dataset:{name} has no split {theirs!r} for {ours}; it has {', '.join(found)}.")
+    asked = {str(ours): str(theirs) for ours, theirs in splits.items()}
+    wanted = asked or {SPLITS[one.lower()]: one for one in found if one.lower() in SPLITS}
+    _check_splits(wanted, found, name)
     if "train" not in wanted:
         raise EyechartError(
             f"hf_dataset:{name} has the splits {', '.join(found)}, and none is train; say which it is: "
@@ -151,62 +179,56 @@ def _ours(found: Mapping[str, Any], splits: Mapping[str, str], name: str) -> dic
         )
     if unused := [one for one in found if one not in wanted.values()]:
         log.info("hf_dataset:%s: not used of its splits: %s", name, ", ".join(unused))
-    return {ours: found[theirs] for ours, theirs in wanted.items()}
+    return wanted
 
 
-def _column(part: Any, asked: str | None, kind: str, name: str) -> str:
+def _check_splits(wanted: Mapping[str, str], found: Collection[str], name: str) -> None:
+    for ours, theirs in wanted.items():
+        if not _OURS.fullmatch(ours):
+            raise EyechartError(
+                f"hf_dataset: {ours!r} is no name of a split; there are {', '.join(dict.fromkeys(SPLITS.values()))}, "
+                'and those below val and test, such as "test/ood".'
+            )
+        if theirs not in found:
+            raise EyechartError(f"hf_dataset:{name} has no split {theirs!r} for {ours}; it has {', '.join(found)}.")
+    for theirs, count in Counter(wanted.values()).most_common(1):
+        if count > 1:
+            raise EyechartError(
+                f"hf_dataset:{name}: {' and '.join(ours for ours in wanted if wanted[ours] == theirs)} would be the "
+                f"same images, {theirs!r}; name each of its splits once. A val or test left out is drawn from train."
+            )
+
+
+def _column(parts: Mapping[str, Any], asked: str | None, kind: str, name: str) -> str:
     """Give the column of images or of labels.
 
     Raises:
-        EyechartError: the one asked for is not there, or none or several could be meant.
+        EyechartError: the one asked for is not there, or none or several could be meant, or a split has it not.
     """
-    columns = list(part.features)
-    if asked is not None:
-        if asked not in columns:
-            raise EyechartError(f"hf_dataset:{name} has no column {asked!r}; it has {', '.join(columns)}.")
-        return asked
-    fitting = [column for column in columns if type(part.features[column]).__name__ == _TYPES[kind]]
-    if len(fitting) == 1:
-        return fitting[0]
-    if kind in columns and (not fitting or kind in fitting):
-        return kind
-    raise EyechartError(f"hf_dataset:{name}: say which column holds the {kind} ({kind}=); it has {', '.join(columns)}.")
+    features = parts["train"].features
+    fitting = [column for column, feature in features.items() if type(feature).__name__ == _TYPES[kind]]
+    usual = [kind] if kind in features and (not fitting or kind in fitting) else []
+    chosen = asked or (fitting if len(fitting) == 1 else usual or [None])[0]
+    if chosen is None:
+        raise EyechartError(
+            f"hf_dataset:{name}: say which column holds the {kind} ({kind}=); it has {', '.join(features)}."
+        )
+    for split, part in parts.items():
+        if chosen not in part.features:
+            raise EyechartError(
+                f"hf_dataset:{name} has no column {chosen!r} in {split}; it has {', '.join(part.features)}."
+            )
+    return chosen
 
 
 _TYPES = {"image": "Image", "label": "ClassLabel"}
 
 
-def _labels(parts: Mapping[str, Any], column: str, name: str) -> tuple[dict[str, Int64[np.ndarray, " _"]], list[str]]:
-    """Give the labels of each split and the names of the classes.
-
-    Raises:
-        EyechartError: some images have none or several, or they are quantities.
-    """
-    found = {split: part.select_columns([column])[:][column] for split, part in parts.items()}
-    named = getattr(next(iter(parts.values())).features[column], "names", None)
-    for split, values in found.items():
-        lacking = sum(value is None or (named is not None and value == -1) for value in values)
-        if lacking:
-            raise EyechartError(
-                f"hf_dataset:{name}: {lacking} of {len(values)} images in {split} have no {column}; leave that split "
-                'out by naming the others: splits={"train": "train", "test": "validation"}.'
-            )
-        if odd := next((value for value in values if not isinstance(value, int | str)), None):
-            raise EyechartError(
-                f"hf_dataset:{name}: {column} must hold one class for each image, a text or a whole number; got "
-                f"{str(odd)[:40]} in {split}."
-            )
-    if named is not None:
-        return {split: np.array(values, np.int64) for split, values in found.items()}, list(named)
-    present = sorted({value for values in found.values() for value in values})
-    position = {value: number for number, value in enumerate(present)}
-    labels = {split: np.array([position[one] for one in values], np.int64) for split, values in found.items()}
-    return labels, list(map(str, present))
-
-
-def _images(part: Any, column: str, labels: Int64[np.ndarray, " n"], classes: Sequence[str], name: str) -> Images:
-    split, width = str(part.split or "train"), len(str(len(part)))
-    described = f"hf_dataset:{name}, column {column}"
+def _images(
+    part: Any, column: str, labels: Int64[np.ndarray, " n"], classes: Sequence[str], name: str, split: str
+) -> Images:
+    """Give the images of a table; `split` is its own name, which no two of them share."""
+    described, width = f"hf_dataset:{name}, column {column}", len(str(len(part)))
     hashes = _hashes(part, column, described)
     contents = _undecoded(part, column)
 
@@ -248,8 +270,8 @@ def _bytes(value: Any, described: str) -> bytes:
 def _hashes(part: Any, column: str, described: str) -> UInt8[np.ndarray, "n 32"]:
     """Hash every image as if it were a file: those that are files as files, the others once for a stored table."""
     files = [Path(one["filename"]) for one in part.cache_files]
-    what = f"hf_dataset {column} {len(part)} {part._fingerprint}"  # the library's name for a table and its order
-    told = remembered(files, what, lambda: _hashed(part, column, described).encode())
+    read = partial(_hashed, part, column, described)  # a table may also be in memory alone: nothing stands for that
+    told = remembered(files, f"hf_dataset {column} {len(part)}", lambda: read().encode()) if files else read()
     found: list[str] = json.loads(told)
     paths = {row: one for row, one in enumerate(found) if one.startswith("/")}
     hashes = np.zeros((len(found), 32), np.uint8)

@@ -6,11 +6,13 @@ import numpy as np
 
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._numbered import numbered
+from eyechart.datasets._official import warn_if_partial
 from eyechart.errors import EyechartError
 from eyechart.images.views import rows
 from eyechart.types import Dataset
 
 FOLDER = "holidays"
+IMAGES = {"gallery": 1491}
 _SCENE = 100  # numbers of each scene, of which the first is the official query
 _LAYOUT = "100000.jpg, 100001.jpg, ..., or a folder jpg with them"
 _HOW = "Get jpg1.tar.gz and jpg2.tar.gz (2.7 GB) from https://lear.inrialpes.fr/~jegou/data.php, and unpack both there."
@@ -34,6 +36,7 @@ def holidays(*, queries: Literal["official", "all"] = "official") -> Dataset:
     repair = f"{root} must hold {_LAYOUT}. {_HOW}"
     folder = root / "jpg" if (root / "jpg").is_dir() else root
     images, numbers = numbered(folder, r"(\d{6})\.jpe?g", lambda number: f"{number // _SCENE:04d}", repair)
+    warn_if_partial(root, "Holidays", {"gallery": images}, IMAGES)
     if queries == "all":
         return {"test": images}
     asked = np.array(numbers) % _SCENE == 0

@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._lists import whole
+from eyechart.datasets._official import warn_if_partial
 from eyechart.datasets._sampling import sampled
 from eyechart.datasets._wilds import columns
 from eyechart.errors import EyechartError
@@ -18,6 +19,7 @@ from eyechart.types import Dataset, Images
 
 FOLDER = "isic2020"
 CLASSES = ("benign", "melanoma")
+IMAGES = {"training": 33_126}
 _TABLES = ("ISIC_2020_Training_GroundTruth.csv", "ISIC_2020_Training_GroundTruth_v2.csv")
 _LAYOUT = f"{_TABLES[0]} (or its version 2) and train/ISIC_*.jpg"
 _HOW = (
@@ -51,6 +53,7 @@ def isic2020(*, balanced: int | None = None, sample: int | None = None, seed: in
     root = obtain_local(FOLDER, _LAYOUT, _HOW)
     repair = f"the folder must hold {_LAYOUT}. {_HOW}"
     names, patients, labels = _table(root, repair)
+    warn_if_partial(root, "ISIC 2020", {"training": names}, IMAGES)
     chosen = np.arange(len(names)) if balanced is None else _balanced(labels, balanced, seed)
     members = [(f"{names[row]}.jpg", CLASSES[labels[row]]) for row in chosen]
     images = whole(root / "train", members, CLASSES, repair, groups=[patients[row] for row in chosen])

@@ -1,17 +1,20 @@
 """iWildCam 2020 as WILDS divides it: camera traps that are known, and others."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._lists import listed
+from eyechart.datasets._official import warn_if_partial
 from eyechart.datasets._wilds import columns, with_few
 from eyechart.errors import EyechartError
 from eyechart.types import Dataset
 
 log = logging.getLogger("eyechart")
 FOLDER = "iwildcam_v2.0"
+IMAGES = {"train": 129_809, "val": 7_314, "test": 8_154, "val/ood": 14_961, "test/ood": 42_791}
 _LAYOUT = "metadata.csv, train/*.jpg, and categories.csv for the names of the classes"
 _HOW = (
     "Get version 2.0 (12 GB) from https://wilds.stanford.edu/datasets or with the library wilds, "
@@ -31,6 +34,8 @@ def iwildcam(*, sample: int | None = None, seed: int = 42) -> Dataset:
     and 25, 749 and 250), or all of a class that has fewer; another `seed`, another draw. Val is drawn from the known
     cameras; by its sizes, the comparison seems to have taken images of others.
 
+    Classes that categories.csv calls by one name stay apart: each has its number after it.
+
     A local copy, in the data folder as iwildcam_v2.0; all images are in its folder train, whatever their split. Ids are
     the names of the files.
 
@@ -49,6 +54,7 @@ def iwildcam(*, sample: int | None = None, seed: int = 42) -> Dataset:
     for official, name, number, camera in zip(splits, names, numbers, cameras, strict=True):
         files[_OURS[official]].append((name, label[number]))
         groups[_OURS[official]].append(camera)
+    warn_if_partial(root, "iWildCam", files, IMAGES)
     present = {split: members for split, members in files.items() if members}
     classes = tuple(label.values())
     data = listed(root / "train", present, classes, repair, groups={split: groups[split] for split in present})
@@ -56,7 +62,10 @@ def iwildcam(*, sample: int | None = None, seed: int = 42) -> Dataset:
 
 
 def _class_names(root: Path, numbers: Sequence[str], repair: str) -> dict[str, str]:
-    """Give what the numbers of the classes stand for, in their order; the numbers where nothing names them."""
+    """Give what the numbers of the classes stand for, in their order; the numbers where nothing names them.
+
+    Of classes of one name, each has its number after it: they are different ones.
+    """
     if odd := next((number for number in numbers if not number.isdecimal()), None):
         raise EyechartError(f"{root / 'metadata.csv'} has {odd!r} as a number of a class (y); {repair}")
     present = sorted(set(numbers), key=int)
@@ -67,4 +76,7 @@ def _class_names(root: Path, numbers: Sequence[str], repair: str) -> dict[str, s
     named = dict(zip(known, names, strict=True))
     if missing := [number for number in present if not named.get(number)]:
         raise EyechartError(f"{root / 'categories.csv'} has no name for the class {missing[0]}; {repair}")
-    return {number: named[number] for number in present}
+    often = Counter(named[number] for number in present)
+    if twice := [name for name, count in often.items() if count > 1]:
+        log.warning("%s: several classes are called %s; they are told apart by their numbers", root, ", ".join(twice))
+    return {number: f"{named[number]} {number}" if named[number] in twice else named[number] for number in present}

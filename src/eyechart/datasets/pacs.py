@@ -1,7 +1,6 @@
 """PACS: photos, art paintings, cartoons and sketches of the same seven classes."""
 
 import dataclasses
-import logging
 from collections.abc import Collection, Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,13 +12,12 @@ from jaxtyping import Int64
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._folders import by_class
 from eyechart.datasets._lists import cells, whole
-from eyechart.datasets._official import check_drawing
+from eyechart.datasets._official import check_drawing, warn_if_partial
 from eyechart.errors import EyechartError
 from eyechart.images.splits import draw
 from eyechart.images.views import rows
 from eyechart.types import Dataset, Images
 
-log = logging.getLogger("eyechart")
 PART_OF = ("imagenet",)  # some photos are: those of Sketchy, which took them from there
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
 IMAGES = {"photo": 1670, "art_painting": 2048, "cartoon": 2344, "sketch": 3929}
@@ -76,9 +74,7 @@ def _check_options(learnt: Collection[str], test: Collection[str], official: boo
 def _images(folder: Path) -> Images:
     repair = _repair(folder)
     found = {domain: by_class(folder / domain, CLASSES, repair) for domain in IMAGES}
-    if other := [name for name, members in found.items() if len(members) != IMAGES[name]]:
-        said = ", ".join(f"{len(found[name]):,} of {name} ({IMAGES[name]:,})" for name in other)
-        log.warning("%s is not all of PACS; it has %s", folder, said)
+    warn_if_partial(folder, "PACS", found, IMAGES)
     members = [(f"{domain}/{path}", name) for domain, paths in found.items() for path, name in paths]
     groups = list(chain.from_iterable([domain] * len(paths) for domain, paths in found.items()))
     return whole(folder, members, CLASSES, repair, groups=groups)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from eyechart.datasets._classmaps import read_map, renamed, united
-from eyechart.datasets._nested import called, classes_of, counted, opened, relabeled, warn_of_copies
+from eyechart.datasets._nested import called, classes_of, counted, opened, relabeled
 from eyechart.errors import EyechartError
 from eyechart.images.views import detached
 from eyechart.types import Dataset, DataSpec, FilePath
@@ -51,7 +51,6 @@ def pair(
     left = [_kept(part, own, shared, label) for part, own, label in zip(parts, names, labels, strict=True)]
     learnt, tested = left[0], _told_apart(left[1], left[0], sets[0][1])
     data = learnt | tested
-    warn_of_copies(data, "pair")
     if alone:
         return {split: detached(images) for split, images in data.items()}
     _advise_alone(data)

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from eyechart.datasets._download import Archive, look_for, mend, obtain
+from eyechart.datasets._download import Archive, mend, obtain_all
 from eyechart.datasets._lists import cells, listed, number_in
-from eyechart.datasets._official import check_drawing
+from eyechart.datasets._official import check_drawing, warn_if_partial
 from eyechart.errors import EyechartError
 from eyechart.types import Dataset
 
@@ -28,6 +28,7 @@ LISTS = Archive(
     megabytes=19,
 )
 _SPECIES = ("Cat", "Dog")
+_OFFICIAL = {"train": 3680, "test": 3669}  # images
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
 
 
@@ -44,11 +45,11 @@ def pets(*, level: Literal["breed", "species"] = "breed", val: float = 0.1, seed
     Source: O. Parkhi, A. Vedaldi, A. Zisserman and C. V. Jawahar, Cats and Dogs, CVPR 2012 (CC BY-SA 4.0).
     """
     check_drawing("pets", val, seed)
-    look_for(IMAGES, LISTS)
-    folder, lists = obtain(IMAGES), obtain(LISTS)
+    folder, lists = obtain_all(IMAGES, LISTS)
     repair = mend(LISTS)
     breeds: dict[int, tuple[str, str]] = {}
     files = {split: _members(lists / name, breeds, repair) for split, name in _LISTS.items()}
+    warn_if_partial(folder, "Oxford-IIIT Pet", files, _OFFICIAL)
     known = [breeds[number] for number in sorted(breeds)]
     data = listed(folder, files, [breed for breed, _ in known], mend(IMAGES), val=val, seed=seed)
     if level == "breed":

@@ -18,7 +18,8 @@ ARCHIVE = Archive(
     url="http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
     checksum="md5:91f7769df0f17e558f3565bffb0c7dfb",
     folder="stl10_binary",
-    layout="train_X.bin, train_y.bin, test_X.bin, test_y.bin, unlabeled_X.bin, class_names.txt, fold_indices.txt",
+    layout="train_X.bin, train_y.bin, test_X.bin, test_y.bin, class_names.txt; for fold= also fold_indices.txt, for "
+    "unlabeled=True also unlabeled_X.bin",
     megabytes=2640,
 )
 TRAIN, TEST, UNLABELED = 5_000, 8_000, 100_000  # images

@@ -60,7 +60,8 @@ def _of_classes(data: Dataset, wanted: Sequence[str], label: str) -> Dataset:
     for name, given in zip(asked, wanted, strict=True):
         if name not in names:
             near = difflib.get_close_matches(given, own, n=3)
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(own[:10])}, ..."
+            all_or_some = f"There are {', '.join(own[:10])}{', ...' if len(own) > 10 else '.'}"
+            hint = f"Did you mean {' or '.join(near)}?" if near else all_or_some
             raise EyechartError(f"subset: {label} has no class {given!r}. {hint}")
     shared = tuple(spelled for spelled in names if spelled in asked)
     kept = {split: relabeled(images, names, shared) for split, images in data.items()}

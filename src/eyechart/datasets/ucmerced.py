@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from eyechart.datasets._download import Archive, Download, look_for, mend, obtain, obtain_file
+from eyechart.datasets._download import Archive, Download, mend, obtain_all
 from eyechart.datasets._lists import cells, listed
 from eyechart.datasets._sampling import resampled
 from eyechart.errors import EyechartError
@@ -51,9 +51,8 @@ def ucmerced(*, sample: int | None = None, seed: int = 42) -> Dataset:
     (public domain). Lists: M. Neumann, A. Pinto, X. Zhai and N. Houlsby, In-domain Representation Learning for Remote
     Sensing, arXiv 1911.06721.
     """
-    look_for(ARCHIVE, *LISTS.values())
-    folder = obtain(ARCHIVE)
-    files = {split: _members(obtain_file(download)) for split, download in LISTS.items()}
+    folder, *lists = obtain_all(ARCHIVE, *LISTS.values())
+    files = {split: _members(path) for split, path in zip(LISTS, lists, strict=True)}
     data = listed(folder / "Images", files, CLASSES, mend(ARCHIVE))
     return resampled(data, sample, seed=seed, what="ucmerced")
 

@@ -5,10 +5,12 @@ from collections import Counter
 
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._numbered import numbered
+from eyechart.datasets._official import warn_if_partial
 from eyechart.types import Dataset
 
 log = logging.getLogger("eyechart")
 FOLDER = "ukbench"
+IMAGES = {"test": 10_200}
 _VIEWS = 4  # of each object
 _LAYOUT = "full/ukbench00000.jpg to full/ukbench10199.jpg"
 _HOW = "Get ukbench.zip (1.5 GB) from https://archive.org/details/ukbench, and unpack it there."
@@ -28,6 +30,7 @@ def ukbench() -> Dataset:
     root = obtain_local(FOLDER, _LAYOUT, _HOW)
     repair = f"{root} must hold {_LAYOUT}. {_HOW}"
     images, _ = numbered(root / "full", r"ukbench(\d{5})\.jpe?g", lambda number: f"{number // _VIEWS:04d}", repair)
+    warn_if_partial(root, "UKBench", {"test": images}, IMAGES)
     views = Counter(images.groups or ())
     if incomplete := [name for name, count in views.items() if count < _VIEWS]:
         log.warning(

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 
 from eyechart.datasets._classmaps import united
 from eyechart.datasets._drawing import warn_of_untaught
-from eyechart.datasets._nested import called, classes_of, opened, relabeled, warn_of_copies
+from eyechart.datasets._nested import called, classes_of, opened, relabeled
 from eyechart.errors import EyechartError
 from eyechart.images.views import detached, rows
 from eyechart.registry import Bound
@@ -49,7 +49,6 @@ def union(
                 parts.setdefault(split, []).append(_named(known, name, groups))
     data = _as_one(parts)
     warn_of_untaught(data, "union")
-    warn_of_copies(data, "union")
     return data
 
 

@@ -33,9 +33,10 @@ def webdataset(
     """The images in tar files, where one sample is the members KEY.jpg (or .png, ...) and KEY.cls or KEY.json.
 
     `webdataset:data-{000..009}.tar`, `webdataset:train-*.tar(val="val-*.tar")`. Braces stand for a range or a choice
-    of files, all of which must be there; *, ? and [] for whatever files match. A KEY ends at the first dot after the
-    last slash. `label` is the ending of the member that holds the class (cls, txt), or else the field of KEY.json that
-    does. `classes` is a text file that names one class in each line, for labels that are numbers from 0 on.
+    of files, all of which must be there; *, ? and [] for whatever files match; but a file of that very name goes first.
+    A KEY ends at the first dot after the last slash. `label` is the ending of the member that holds the class (cls,
+    txt), or else the field of KEY.json that does. `classes` is a text file that names one class in each line, for
+    labels that are numbers from 0 on.
 
     A val or test that is not given is drawn from train, a fifth each, stratified and with `seed`. Ids are SHARD/KEY.
 
@@ -57,24 +58,31 @@ def webdataset(
 
 
 def _paths(pattern: str) -> list[Path]:
-    """Give the files a pattern stands for.
+    """Give the files a pattern stands for; of one that is the name of a file, that file.
 
     Raises:
-        EyechartError: it is an address.
+        EyechartError: it is an address, or stands for nothing.
         Unavailable: there is no such file.
     """
     if _ADDRESS.match(pattern):
         raise EyechartError(f"webdataset reads files of this machine only; download {pattern} and give its path.")
-    found: list[Path] = []
-    for one in _unbraced(os.path.expanduser(pattern)):  # noqa: PTH111, a pattern is no path yet
-        matching = sorted(glob.glob(one)) if glob.has_magic(one) else [one]  # noqa: PTH207, as it may be absolute
-        if missing := [path for path in matching or [one] if not Path(path).is_file()]:
-            raise Unavailable(
-                f"there is no file {missing[0]}; webdataset: takes tar files such as data-{{000..009}}.tar or "
-                "data-*.tar, with members KEY.jpg and KEY.cls."
-            )
-        found += map(Path, matching)
+    written = os.path.expanduser(pattern)  # noqa: PTH111, a pattern is no path yet
+    names = [written] if Path(written).is_file() else _unbraced(written)
+    found = [path for name in names for path in _matching(name)]
+    if not found:
+        raise EyechartError(f"webdataset: {pattern} stands for no file; a range goes up, such as {{000..009}}.")
     return found
+
+
+def _matching(name: str) -> list[Path]:
+    plain = Path(name).is_file() or not glob.has_magic(name)
+    matching = [name] if plain else sorted(glob.glob(name)) or [name]  # noqa: PTH207, as it may be absolute
+    if missing := [path for path in matching if not Path(path).is_file()]:
+        raise Unavailable(
+            f"there is no file {missing[0]}; webdataset: takes tar files such as data-{{000..009}}.tar or data-*.tar, "
+            "with members KEY.jpg and KEY.cls."
+        )
+    return list(map(Path, matching))
 
 
 def _unbraced(pattern: str) -> list[str]:
@@ -108,14 +116,28 @@ def _classes(labels: Iterable[str], named: str | None) -> tuple[dict[str, int], 
         ordered = sorted(present, key=lambda one: (int(one), one) if numbers else (0, one))
         return {one: number for number, one in enumerate(ordered)}, tuple(ordered)
     path = Path(named).expanduser()
-    if not path.is_file():
-        raise EyechartError(f"there is no file {path}; classes= takes a text file that names one class in each line.")
-    names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    names = _lines(path)
     beyond = sorted(one for one in present if not numbers or int(one) >= len(names))
     if beyond or len(set(names)) < len(names):
         said = f"the label {beyond[0]!r} is none of 0 to {len(names) - 1}" if beyond else "two have the same name"
         raise EyechartError(f"{path} names {len(names)} classes, and {said}.")
     return {one: int(one) for one in present}, names
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    """Give the names in a file, one in each line: the number of a line is that of its class."""
+    if not path.is_file():
+        raise EyechartError(f"there is no file {path}; classes= takes a text file that names one class in each line.")
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines())
+    except UnicodeDecodeError as error:
+        raise EyechartError(f"{path} is no text in UTF-8: {error}. Save it as UTF-8.") from error
+    if "" in names:
+        raise EyechartError(
+            f"{path}, line {names.index('') + 1}, is blank, and the lines are the classes from 0 on; name that class, "
+            "or leave the line out."
+        )
+    return names
 
 
 def _images(shards: Sequence[Shard], root: Path, position: dict[str, int], classes: tuple[str, ...]) -> Images:

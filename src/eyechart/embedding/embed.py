@@ -1,6 +1,7 @@
 """Embed images with an encoder: the store, resume, quarantine and views behind one call."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -12,6 +13,9 @@ from eyechart.embedding.fill import check_features, fill
 from eyechart.embedding.store import Slot, Stored
 from eyechart.errors import EyechartError
 from eyechart.types import Embeddings, Encoder, Images
+
+log = logging.getLogger("eyechart")
+_NAMED = 5  # images that are named one by one when they are left out
 
 
 def embed(encoder: Encoder, images: Images, *, what: str = "") -> Embeddings:
@@ -51,6 +55,14 @@ def complete(encoder: Encoder, units: Sequence[Images], *, what: str = "") -> No
 def stored_already(encoder: Encoder, images: Images) -> bool:
     """Say whether nothing is left to be computed for these images."""
     return encoder.lookup is not None or store.read(_slot(encoder, _unit(images))) is not None
+
+
+def name_left_out(reasons: Mapping[str, str], said: str, split: str, listed: str) -> None:
+    """Log which images of a split were left out and why; of many, the first, and where the others are listed."""
+    for name, reason in list(reasons.items())[:_NAMED]:
+        log.warning("%s %s of %s: %s", said, name, split, reason)
+    if len(reasons) > _NAMED:
+        log.warning("%s %d more of %s, listed in %s", said, len(reasons) - _NAMED, split, listed)
 
 
 def _unit(images: Images) -> Images:

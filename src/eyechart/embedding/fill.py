@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from eyechart import settings
-from eyechart.embedding import store, transform
+from eyechart.embedding import store
 from eyechart.embedding.devices import batch_size as usual_batch_size
 from eyechart.embedding.devices import device
 from eyechart.embedding.store import Slot
 from eyechart.errors import EyechartError
+from eyechart.images import transform
 from eyechart.images.reading import Unreadable
 from eyechart.progress import Advance, progress
 from eyechart.types import Batch, Encoder, Images, SomePixels
@@ -220,9 +221,15 @@ def _prepare(encoder: Encoder, unit: Images, load: Callable[[], Loaded], hashes:
 
 
 def prepare(encoder: Encoder, images: Batch | Sequence[SomePixels]) -> np.ndarray:
-    """Give what the network sees of some images, by the encoder's transform or its own preprocess."""
+    """Give what the network sees of some images, by the encoder's transform or its own preprocess.
+
+    Raises:
+        Unreadable: one of them is too long a strip.
+    """
     if encoder.transform is None:
         preprocess = encoder.preprocess or (lambda image: image)
+        for image in images:
+            transform.refuse_strip(*image.shape[:2])
         return np.stack([preprocess(image) for image in images])
     if isinstance(images, np.ndarray):
         return transform.squares(encoder.transform, images)

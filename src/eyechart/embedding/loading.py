@@ -1,6 +1,6 @@
 """From a bound spec to an Encoder with its key, without building the network when the key is known.
 
-A memo maps (spec, content of the files it names, library versions, precision) to the key. When the
+A memo maps (spec, content of the files it names, library versions, plugins, precision) to the key. When the
 network is built after all, its real key must be the remembered one.
 """
 
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from eyechart import settings
-from eyechart.embedding import transform
-from eyechart.embedding.devices import precision
+from eyechart.embedding.devices import arithmetic
 from eyechart.embedding.store import UNKEYED
 from eyechart.errors import EyechartError
-from eyechart.files import digest, read_json, write_json
+from eyechart.files import digest, read_json, sha256_of, write_json
+from eyechart.images import transform
 from eyechart.images.fingerprints import hash_files
 from eyechart.registry import Bound, bind
 from eyechart.signatures import names_in
@@ -64,7 +64,7 @@ def _keyed_object(encoder: Encoder | Derived, name: str) -> Encoder | Derived:
         _check(encoder, name)
         made_of = [_as_dict(encoder.transform), encoder.dim, encoder.distance, encoder.weights]
     if encoder.key:
-        return dataclasses.replace(encoder, key=f"{slug}-{digest('object', encoder.key, precision(), made_of)}")
+        return dataclasses.replace(encoder, key=f"{slug}-{digest('object', encoder.key, arithmetic(), made_of)}")
     log.warning("%s has no key, so nothing computed with it is reused; give it one with Encoder(key=...)", name)
     return dataclasses.replace(encoder, key=f"{UNKEYED}{slug}-{secrets.token_hex(32)}")
 
@@ -114,7 +114,7 @@ def _built(bound: Bound, memo_path: Path) -> Encoder:
     _check(encoder, bound.text)
     if encoder.loaded:
         log.info("%s: %s", bound.label, encoder.loaded)
-    computed = precision() if encoder.module is not None else ""
+    computed = arithmetic() if encoder.module is not None else ""
     key = digest(identity(bound), encoder.weights, _as_dict(encoder.transform), encoder.distance, computed)
     encoder = dataclasses.replace(encoder, key=f"{bound.name}-{key}")
     memo = {
@@ -184,7 +184,9 @@ def _tupled(value: Any) -> Any:
 
 
 def _memo_path(bound: Bound) -> Path:
-    asked = digest(identity(bound), [_version(library) for library in _LIBRARIES], precision())
+    # A checkpoint may be of a network in a plugin file, which its spec does not name.
+    plugins = [sha256_of(path) for path in settings.active().plugins if path.is_file()]
+    asked = digest(identity(bound), [_version(library) for library in _LIBRARIES], plugins, arithmetic())
     return settings.active().cache_dir / "keys" / f"{bound.name}-{asked[:24]}.json"
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from eyechart.embedding.transform import check, square
 from eyechart.errors import EyechartError
+from eyechart.images.transform import check, share_of, square
 from eyechart.types import Pixels, Transform
 
 _PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
@@ -69,8 +69,7 @@ def _geometry(processor: Any) -> tuple[int, float, Any]:
         return (short, 1.0, "squash") if short >= _WARPED_FROM else (short, float(processor.crop_pct), "center")
     scaled, mode = (short, "center") if short else (size["height"], "squash")
     crop = processor.crop_size["height"] if getattr(processor, "do_center_crop", False) or short else scaled
-    share = crop / scaled
-    return crop, share if math.floor(crop / share) == scaled else math.nextafter(share, 0), mode
+    return crop, share_of(crop, scaled), mode
 
 
 def _is_naflex(processor: Any) -> bool:

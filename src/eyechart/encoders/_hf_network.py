@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,8 @@ import torch
 
 from eyechart.encoders._hub import hub_if_it_answers, hub_reason, hub_remedy
 from eyechart.encoders._torch import seeded_init
-from eyechart.encoders._weights import first_line, read_state
+from eyechart.encoders._weights import first_line, read_state, tensors_from
 from eyechart.errors import EyechartError, Unavailable
-from eyechart.files import sha256_of
 
 # Whether a network is built with the pooling layer of transformers. That of ViT serves its classifier, and most
 # published files have none; that of BEiT is the norm after the mean.
@@ -75,7 +73,7 @@ def had(what: str, where: Place | None) -> Iterator[None]:
     """Within the block, say of what cannot be had where it was looked for, and of what does not fit what is wrong."""
     local = where is None or Path(where.path).is_dir()
     try:
-        with _offline() if local else hub_if_it_answers(), _quietly():
+        with _offline() if local else hub_if_it_answers(), quietly():
             yield
     except EyechartError:
         raise
@@ -107,7 +105,7 @@ def _offline() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Within the block, transformers prints no tables, and asks no one to convert files on the hub."""
     logging = library().logging
     verbosity, bars, converts = logging.get_verbosity(), logging.is_progress_bar_enabled(), os.environ.get(_CONVERTS)
@@ -126,48 +124,10 @@ def _quietly() -> Iterator[None]:
             os.environ[_CONVERTS] = converts
 
 
-def configured(name: str, where: Place | None, stated: dict[str, Any] | None) -> Any:
-    """Give the configuration that is at a place, or is stated, as transformers knows it."""
-    if where is not None:
-        with had(f"the configuration of hf:{name}", where):
-            config = library().AutoConfig.from_pretrained(where.path, **where.options)
-    else:
-        config = _stated(name, dict(stated or {}))
-    if config.model_type == "timm_wrapper":
-        raise EyechartError(f"hf:{name} is a network of timm; use timm:{name.rpartition('/')[2]}.")
-    if type(config) not in library().MODEL_MAPPING:
-        raise EyechartError(f"hf:{name}: transformers has no model without a head for {config.model_type}.")
-    if hasattr(config, "mask_ratio"):
-        config.mask_ratio = 0.0  # of MAE: an embedding is of the whole image
-    return config
-
-
-def _stated(name: str, options: dict[str, Any]) -> Any:
-    mapping = library().CONFIG_MAPPING
-    kind = options.pop("model_type", None)
-    if kind not in mapping:
-        near = difflib.get_close_matches(str(kind), list(mapping), n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ' Such as config={"model_type": "dinov2"}.'
-        raise EyechartError(f"hf:{name}: config must state a model_type of transformers; got {kind!r}.{hint}")
-    try:
-        with _quietly():
-            return mapping[kind](**{key: _as_json(value) for key, value in options.items()})
-    except Exception as error:  # configurations check themselves, each in its own way
-        what = " ".join(str(error).split())[:300]
-        raise EyechartError(f"hf:{name}: {kind} does not take this config: {what}") from error
-
-
-def _as_json(value: Any) -> Any:
-    """Turn the tuples of a spec into the lists of a config.json."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
-
-
 def built(name: str, config: Any, seed: int) -> Any:
     """Give a network with random weights."""
     try:
-        with _quietly(), seeded_init(seed):
+        with quietly(), seeded_init(seed):
             network = library().AutoModel.from_config(config, dtype=torch.float32, **_pooling(config))
     except Exception as error:  # every network has its own way to say what does not fit together
         raise EyechartError(f"hf:{name}: no network can be built from this config: {first_line(error)}.") from error
@@ -182,10 +142,9 @@ def loaded(name: str, config: Any, where: Place | None, weights: Path | None) ->
     """
     if weights is None:
         assert where is not None
-        source, what, more = where.path, str(where), where.options
+        source, more = where.path, where.options
     else:
-        source, what, more = None, f"{weights.name} (sha256 {sha256_of(weights)[:12]})", {}
-        more["state_dict"] = read_state(weights)
+        source, more = None, {"state_dict": read_state(weights)}
     with had(f"the weights of hf:{name}", where), seeded_init(0):
         network, report = _with_report(source, config, more)
         if _norm_is_beside(config, report):
@@ -198,7 +157,9 @@ def loaded(name: str, config: Any, where: Place | None, weights: Path | None) ->
     found = (("missing", left), ("unexpected", extra), ("other shapes:", shapes))
     if problems := [_listed(problem, sorted(names)) for problem, names in found if names]:
         raise EyechartError(f"{weights or where} does not fit {type(network).__name__}: {'; '.join(problems)}.")
-    return _imaging(network, name), f"{len(network.state_dict())} tensors from {what}"
+    count = len(network.state_dict())
+    what = f"{count} tensors from {where}" if weights is None else tensors_from(count, weights)
+    return _imaging(network, name), what
 
 
 def _with_report(source: str | None, config: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

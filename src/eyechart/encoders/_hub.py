@@ -7,7 +7,8 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from eyechart import settings
@@ -18,6 +19,7 @@ log = logging.getLogger("eyechart")
 _SECONDS = 5
 _ASK_AGAIN = 60
 _REFUSED = {401, 403}  # what a server answers to someone who may not have something
+_AWAY = {"LocalEntryNotFoundError", "OfflineModeIsEnabled"}  # what the hub's client raises where it reached no hub
 _LOGIN = "log in with `hf auth login` or a token in HF_TOKEN"
 _PLACE = re.compile(r"https?://[^/]+/(?:api/)?(?:models/)?((?:datasets/)?[\w.-]+/[\w.-]+)")
 
@@ -46,11 +48,27 @@ def hub_if_it_answers() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
+def commit_in(path: Path) -> str:
+    """Give which commit of its repository a file in the hub's cache is of, as words; nothing of another file."""
+    folders = path.parts
+    at = folders.index("snapshots") + 1 if "snapshots" in folders[:-2] else 0
+    return f" at commit {folders[at]}" if at else ""
+
+
+def commit_of(repository: str, names: Sequence[str]) -> str:
+    """Give which commit of a repository the hub's cache has one of some files of, as words."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repository, name) for name in names)
+    return next((commit_in(Path(path)) for path in found if isinstance(path, str)), "")
+
+
 def hub_reason(error: Exception) -> str:
     """Say in a few words why the hub did not give something: for a license, or what its client says."""
     refused = _refusal(error)
     if refused is None:
-        return first_line(error)
+        away = any(type(one).__name__ in _AWAY for one in _chain(error))
+        return "the hub does not answer, and this is not in its cache" if away else first_line(error)
     if refused.kind == "GatedRepoError":
         return f"the hub gives {refused.repository} only to those who accepted its license and are logged in"
     if refused.kind == "RepositoryNotFoundError":
@@ -79,14 +97,20 @@ class _Refusal(NamedTuple):
 
 def _refusal(error: BaseException | None) -> _Refusal | None:
     """Find such an answer in an error, or in what led to it."""
-    while error is not None:
-        kind, response = type(error).__name__, getattr(error, "response", None)
+    for one in _chain(error):
+        kind, response = type(one).__name__, getattr(one, "response", None)
         status = getattr(response, "status_code", 0)
         if status in _REFUSED or kind == "RepositoryNotFoundError":
             place = _PLACE.match(str(getattr(response, "url", "")))
             return _Refusal(kind, status, place[1] if place else "this repository")
-        error = error.__cause__ or error.__context__
     return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def answers(address: str) -> bool:

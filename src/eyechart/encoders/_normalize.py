@@ -3,14 +3,11 @@
 The values are those of torchvision's ToTensor and Normalize to the last bit, in one pass instead of four.
 """
 
-import inspect
-from typing import Any
-
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
+from eyechart.compiled import compiled
 from eyechart.types import Transform
 
 
@@ -26,12 +23,10 @@ def normalized(
     return out
 
 
-def _plain(images: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+@compiled
+def _look_up(images: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
     for image in range(len(images)):
         for row in range(images.shape[1]):
             for column in range(images.shape[2]):
                 for channel in range(3):
                     out[image, channel, row, column] = table[channel, images[image, row, column, channel]]
-
-
-_look_up: Any = numba.njit(inspect.unwrap(_plain), cache=True, nogil=True, error_model="numpy")

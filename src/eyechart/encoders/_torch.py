@@ -11,9 +11,9 @@ from jaxtyping import Float32, UInt8
 
 from eyechart import settings
 from eyechart.embedding.devices import device, precision
-from eyechart.embedding.transform import check
 from eyechart.encoders._cpu import at_a_time, keep_freed_memory, layout
 from eyechart.encoders._normalize import normalized
+from eyechart.images.transform import check
 from eyechart.probes.products import fast_float32
 from eyechart.types import Encoder, Transform
 

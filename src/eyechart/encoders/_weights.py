@@ -1,8 +1,9 @@
 """Weight files into networks: no pickle, and no tensor missing or left over without a word."""
 
+import contextlib
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from eyechart.errors import EyechartError, Unavailable
+from eyechart.files import sha256_of
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "teacher")
 _COUNTERS = "num_batches_tracked"  # of batch norm: not used in evaluation, often not saved
@@ -21,6 +23,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         EyechartError: there is no such file, or it holds anything but tensors.
     """
+    if path.is_dir():
+        raise EyechartError(f"{path} is a folder; weights= takes a .safetensors or torch file.")
     if not path.is_file():
         raise Unavailable(f"there is no weight file {path}; weights= takes a .safetensors or torch file.")
     try:
@@ -35,7 +39,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     except EyechartError:
         raise
     except Exception as error:
-        if type(error).__name__ == "UnpicklingError":
+        if type(error).__name__ == "UnpicklingError" and _is_torch(path):
             raise EyechartError(
                 f"{path} holds more than tensors, which eyechart does not load because it could run code; save its "
                 "state dict as .safetensors."
@@ -47,6 +51,12 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 def first_line(error: Exception) -> str:
     """Give what an error of a library says, in one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(". ")
+
+
+def _is_torch(path: Path) -> bool:
+    """Say whether a file begins as torch writes them, as an archive or, of old, as a pickle."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"PK", b"\x80"))
 
 
 def _is_program(path: Path) -> bool:
@@ -105,6 +115,22 @@ def load_into(
             "are options needed, such as size= or model_args=?"
         )
     return len(kept)
+
+
+def tensors_from(count: int, path: Path) -> str:
+    """Say what was loaded from a file, and from which."""
+    return f"{count} tensors from {path.name} (sha256 {sha256_of(path)[:12]})"
+
+
+@contextlib.contextmanager
+def taking(
+    what: str, size: int, misfits: tuple[type[Exception], ...] = (AssertionError, RuntimeError, TypeError, ValueError)
+) -> Iterator[None]:
+    """Within the block, say of errors with which a network meets images of a size that they are of that size."""
+    try:
+        yield
+    except misfits as error:
+        raise EyechartError(f"{what} cannot take images of {size} x {size}: {first_line(error)}.") from error
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from eyechart.encoders._torch import state_hash
-from eyechart.encoders._weights import first_line, load_into, read_state
+from eyechart.encoders._weights import load_into, read_state, taking
 from eyechart.errors import EyechartError
 from eyechart.files import sha256_of
 from eyechart.registry import Bound, bind
@@ -18,7 +18,7 @@ _INTO_THE_NETWORK = ("mean", "std")  # the rest of a transform is done before an
 
 
 def checkpoint(folder: FilePath) -> Encoder:
-    """The encoder in a folder that `eyechart pretrain` or `eyechart finetune` wrote, as it left training.
+    """The encoder in a folder that `eyechart.training.checkpoints.write_checkpoint` wrote, as it left training.
 
     The network is built as encoder.json states it and given the tensors of encoder.safetensors: one that is missing,
     left over or of another shape is an error. Images are prepared as stated there. The content of the folder is part
@@ -55,9 +55,10 @@ def _bound(path: Path, stated: Checkpoint) -> Bound:
 
 
 def _network(bound: Bound, path: Path) -> Encoder:
-    encoder = bound.call()
+    refers = bound.name == "checkpoint" or "Derived" in bound.entry.function.returns  # maybe to this very folder
+    encoder = None if refers else bound.call()
     if not isinstance(encoder, Encoder) or encoder.module is None:
-        raise EyechartError(f"{path} is a checkpoint of {bound.text}, which has no network to give tensors to.")
+        raise EyechartError(f"{path} is a checkpoint of {bound.text}, which has no network of its own for the tensors.")
     return encoder
 
 
@@ -72,11 +73,8 @@ def _seen_through(encoder: Encoder, stated: Checkpoint, path: Path) -> Transform
             f"{own.std}; write them as its options."
         )
     if wanted.size != own.size and encoder.forward is not None:
-        try:
+        with taking(str(path), wanted.size):
             encoder.forward(np.zeros((1, wanted.size, wanted.size, 3), np.uint8))
-        except (AssertionError, RuntimeError, ValueError) as error:
-            square = f"{wanted.size} x {wanted.size}"
-            raise EyechartError(f"{path} cannot take images of {square}: {first_line(error)}.") from error
     return wanted
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from eyechart.encoders import _hf_features, _hf_images, _hf_network
+from eyechart.encoders import _hf_config, _hf_features, _hf_images, _hf_network
 from eyechart.encoders._torch import from_module
-from eyechart.encoders._weights import first_line
+from eyechart.encoders._weights import taking
 from eyechart.errors import EyechartError
 from eyechart.types import Encoder, FilePath, Transform
 
@@ -54,7 +54,7 @@ def hf(
         raise EyechartError(f"hf:{name}: config builds a network anew, so it needs pretrained=False or weights=.")
     _hf_network.library()
     where = None if config is not None else _hf_network.place(name, revision)
-    described = _hf_network.configured(name, where, config)
+    described = _hf_config.configured(name, where, config)
     given = {"size": size, "crop_pct": crop_pct, "interpolation": interpolation, "mean": mean, "std": std}
     transform = _transform(name, where, described, given)
     if pretrained or weights is not None:
@@ -67,11 +67,8 @@ def hf(
     if where is not None and _hf_features.two_towers(network):
         texts = _hf_features.of_texts(network, name, lambda: _hf_network.tokenizer(where, name))
     stride = _hf_features.stride(network)
-    try:
+    with taking(f"hf:{name}", transform.size):
         return from_module(network, transform, features=features, loaded=loaded, texts=texts, stride=stride)
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-        square = f"{transform.size} x {transform.size}"
-        raise EyechartError(f"hf:{name} cannot take images of {square}: {first_line(error)}.") from error
 
 
 def _transform(name: str, where: _hf_network.Place | None, config: Any, given: dict[str, Any]) -> Transform:

@@ -16,6 +16,7 @@ from eyechart.registry import Bound, bind
 from eyechart.types import Derived, Encoder, EncoderSpec
 
 SAMPLES = {"multiscale": 'multiscale("hog(size=32, cells=4)")'}
+_LARGEST = 16  # of a scale: 256 times as many pixels
 
 
 def multiscale(
@@ -35,8 +36,10 @@ def multiscale(
     """
     if of is None:
         raise EyechartError('multiscale needs an encoder: multiscale("dinov2_b14").')
-    if len(scales) < 2 or min(scales) <= 0:
-        raise EyechartError(f"multiscale needs two or more scales above 0, such as (1, 0.7071, 0.5); got {scales}.")
+    if len(scales) < 2 or min(scales) <= 0 or max(scales) > _LARGEST:
+        raise EyechartError(
+            f"multiscale needs two or more scales above 0, {_LARGEST} at most, such as (1, 0.7071, 0.5); got {scales}."
+        )
     parts = _at_sizes(bind("encoders", of), scales)
 
     def apply(state: Any, embeddings: Sequence[Float32[np.ndarray, "n d"]]) -> Float32[np.ndarray, "n d"]:

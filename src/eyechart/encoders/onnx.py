@@ -11,12 +11,13 @@ from jaxtyping import Float32, UInt8
 
 from eyechart.encoders._onnx import found, opened
 from eyechart.encoders._pooling import pooled, positions
-from eyechart.encoders._weights import first_line
+from eyechart.encoders._weights import taking
 from eyechart.errors import EyechartError
 from eyechart.types import Encoder, FilePath, Transform
 
 SAMPLES = {"onnx": "onnx:{onnx}"}
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_ROUNDING = 0.01  # of the largest number: what half precision may make of batches of another size
 
 
 def onnx(
@@ -40,14 +41,18 @@ def onnx(
 
     A file does not say how images are prepared: state `mean`, `std` (of pixels in [0, 1]; the defaults are those of
     ImageNet), `crop_pct` and `interpolation` as in training. It computes in its own precision, on the CPU or by CUDA as
-    the device says. Tensors kept in other files are part of the identity, so then their folder is to be named.
+    the device says; --backend and --precision have no effect on it. Tensors kept in other files are part of the
+    identity, so then their folder is to be named.
+
+    A network in which the images of a batch change one another's features by more than 1 % of the largest number, as
+    one exported in training mode does, is refused.
     """
     path, weights = found(Path(file).expanduser())
     session = opened(path)
     entrance = _entrance(session, path, size)
     transform = Transform(size=entrance.side, crop_pct=crop_pct, interpolation=interpolation, mean=mean, std=std)
     result = _result(session, path, output, pool)
-    if prefix_tokens < 0 or (pool != "mean" and prefix_tokens < 1):
+    if prefix_tokens < 0 or (pool in {"cls", "cls+mean"} and prefix_tokens < 1):
         raise EyechartError(f"onnx:{path}: prefix_tokens must count the class token; got {prefix_tokens}.")
     run = partial(_run, session, entrance, transform, result)
     see = partial(_pooled, pool=pool, prefix_tokens=prefix_tokens, what=f"the output {result} of onnx:{path}")
@@ -55,18 +60,35 @@ def onnx(
     def forward(batch: UInt8[np.ndarray, "n s s 3"]) -> Float32[np.ndarray, "n d"]:
         return see(run(batch))
 
-    try:
-        blank = run(np.zeros((2, entrance.side, entrance.side, 3), np.uint8))
-    except Exception as error:  # onnxruntime has errors of its own classes
-        square = f"{entrance.side} x {entrance.side}"
-        raise EyechartError(f"onnx:{path} cannot take images of {square}: {first_line(error)}.") from error
+    two = _two_images(entrance.side)
+    with taking(f"onnx:{path}", entrance.side, (Exception,)):  # onnxruntime has errors of its own classes
+        together, alone = run(two), [run(two[:1]), run(two[1:])]
+    rows = see(together)
+    _refuse_mixing(rows, np.concatenate([see(one) for one in alone]), path)
     return Encoder(
-        dim=see(blank).shape[1],
+        dim=rows.shape[1],
         transform=transform,
         forward=forward,
         weights=weights,
         loaded=f"{path.name} (sha256 {weights[:12]}), output {result}, computed by {session.get_providers()[0]}",
     )
+
+
+def _two_images(side: int) -> UInt8[np.ndarray, "2 s s 3"]:
+    """Give a light and a dark picture, by whose statistics a network that takes those of a batch gives itself away."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    return np.stack([noise[0] // 2 + 128, noise[1] // 8])
+
+
+def _refuse_mixing(together: Float32[np.ndarray, "2 d"], alone: Float32[np.ndarray, "2 d"], path: Path) -> None:
+    """Raise EyechartError where two images have other features together than each alone."""
+    with np.errstate(invalid="ignore"):  # what is not finite is met where images are embedded
+        apart = np.abs(together - alone).max() / max(np.abs(alone).max(), np.finfo(np.float32).tiny)
+    if apart > _ROUNDING:
+        raise EyechartError(
+            f"onnx:{path}: the images of a batch change one another's features (by {apart:.0%} of the largest number); "
+            "export it in evaluation mode, or for one image at a time."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

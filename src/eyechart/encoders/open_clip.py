@@ -1,12 +1,11 @@
 """Any model of open_clip, images and texts in one space, with its own transform and activation."""
 
-import contextlib
 import dataclasses
 import difflib
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +16,10 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from open_clip.transformer import QuickGELU
 
 from eyechart.encoders import _towers
-from eyechart.encoders._hub import hub_if_it_answers, hub_reason, hub_remedy
+from eyechart.encoders._hub import commit_in, hub_if_it_answers, hub_reason, hub_remedy
 from eyechart.encoders._torch import from_module
-from eyechart.encoders._weights import first_line, load_into, read_state
+from eyechart.encoders._weights import first_line, load_into, read_state, taking, tensors_from
 from eyechart.errors import EyechartError, Unavailable
-from eyechart.files import sha256_of
 from eyechart.types import Encoder, FilePath, Transform
 
 log = logging.getLogger("eyechart")
@@ -65,7 +63,7 @@ def open_clip(
     transform = _transform(network.visual, model.preprocess, name)
     if not project:
         _towers.leave_projection_out(network.visual, name)
-    with _taking(name, transform.size):
+    with taking(f"open_clip:{name}", transform.size):
         return from_module(
             network,
             transform,
@@ -170,21 +168,13 @@ def _network(
     loaded = f"random weights (seed {seed})"
     if source is not None and state is not None:
         count = load_into(network, _towers.adapted(network, state, source), head=(), source=source)
-        loaded = f"published weights {model.name}"
+        loaded = f"published weights {model.name}{commit_in(source)}"
         if weights:
-            loaded = f"{count} tensors from {source.name} (sha256 {sha256_of(source)[:12]})"
+            loaded = tensors_from(count, source)
     if size is not None and size != native:
-        with _taking(model.name, size):
+        with taking(f"open_clip:{model.name}", size):
             _towers.fit(network.visual, size)
     return network, loaded
-
-
-@contextlib.contextmanager
-def _taking(name: str, size: int) -> Iterator[None]:
-    try:
-        yield
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise EyechartError(f"open_clip:{name} cannot take images of {size} x {size}: {first_line(error)}.") from error
 
 
 def _said(quick: bool, said: bool) -> str:

@@ -24,10 +24,10 @@ def reduce(*, of: EncoderSpec | None = None, pca: int = 128, version: int = 1) -
     are zero. Compared by the encoder's own distance (by the Euclidean one where that is Hellinger's, since reduced
     histograms have negative values).
     """
-    if of is None or pca < 1:
-        raise EyechartError(
-            f'reduce needs an encoder and pca of 1 or more: reduce("dinov2_b14", pca=128); got pca={pca}.'
-        )
+    if of is None:
+        raise EyechartError('reduce needs an encoder: reduce("dinov2_b14", pca=128).')
+    if pca < 1:
+        raise EyechartError(f"reduce: pca must be at least 1; got {pca}.")
     distance = load_encoder(bind("encoders", of)).distance
 
     def fit(embeddings: Sequence[Float32[np.ndarray, "n _"]]) -> Axes:

@@ -11,13 +11,13 @@ from timm.data.config import resolve_model_data_config
 
 from eyechart import settings
 from eyechart.encoders import _pooling
-from eyechart.encoders._hub import hub_if_it_answers, hub_reason, hub_remedy
+from eyechart.encoders._hub import commit_of, hub_if_it_answers, hub_reason, hub_remedy
 from eyechart.encoders._torch import from_module, seeded_init
-from eyechart.encoders._weights import first_line, load_into, read_state
+from eyechart.encoders._weights import first_line, load_into, read_state, taking, tensors_from
 from eyechart.errors import EyechartError, NotHere, Unavailable
-from eyechart.files import sha256_of
 from eyechart.types import Encoder, FilePath, Transform
 
+_FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository of the hub
 _BUILDING = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ZeroDivisionError, RuntimeError)
 
 
@@ -69,12 +69,12 @@ def timm(
         std=std or tuple(config["std"]),
         fill=(round(255 * average[0]), round(255 * average[1]), round(255 * average[2])) if border else (0, 0, 0),
     )
+    stride, native = _pooling.stride(network), config["input_size"][1]
+    if transform.size != native and transform.size % stride:
+        raise EyechartError(f"timm:{name} takes images whose size is a multiple of {stride}; got {transform.size}.")
     features = _pooling.of_timm(network, name, pool, layer)
-    try:
-        return from_module(network, transform, features=features, loaded=loaded, stride=_pooling.stride(network))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        square = f"{transform.size} x {transform.size}"
-        raise EyechartError(f"timm:{name} cannot take images of {square}: {first_line(error)}.") from error
+    with taking(f"timm:{name}", transform.size):
+        return from_module(network, transform, features=features, loaded=loaded, stride=stride)
 
 
 def _check_name(name: str) -> None:
@@ -91,6 +91,10 @@ def _check_name(name: str) -> None:
 
 def _arguments(name: str, size: int | None, model_args: dict | None) -> dict[str, Any]:
     """Networks of a fixed input size are told the size; the others take any."""
+    if (model_args or {}).get("features_only"):
+        raise EyechartError(
+            f"timm:{name}: features_only leaves maps and no embedding; name a block or stage with layer= instead."
+        )
     config = library.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size
     return ({"img_size": size} if size is not None and fixed else {}) | (model_args or {})
@@ -116,7 +120,7 @@ def _network(
     remap = getattr(importlib.import_module(type(network).__module__), "checkpoint_filter_fn", None)
     state = state if remap is None else remap(state, network)
     count = load_into(network, state, head=_head(network), source=path)
-    return network, f"{count} tensors from {path.name} (sha256 {sha256_of(path)[:12]})"
+    return network, tensors_from(count, path)
 
 
 def _published(name: str, arguments: dict[str, Any]) -> tuple[torch.nn.Module, str]:
@@ -134,7 +138,7 @@ def _published(name: str, arguments: dict[str, Any]) -> tuple[torch.nn.Module, s
     except Exception as error:
         raise _why_not(error, name, arguments, config.hf_hub_id or config.url or tag) from error
     network.reset_classifier(0)  # pyright: ignore[reportCallIssue]
-    return network, f"published weights {tag}"
+    return network, f"published weights {tag}{commit_of(config.hf_hub_id, _FILES) if config.hf_hub_id else ''}"
 
 
 def _why_not(error: Exception, name: str, arguments: dict[str, Any], source: Any) -> EyechartError:

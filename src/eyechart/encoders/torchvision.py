@@ -1,13 +1,10 @@
 """Any classification network of torchvision, with the transform of its weights."""
 
-import contextlib
 import difflib
 import http.client
 import logging
-import math
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,10 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 from eyechart import settings
 from eyechart.encoders._hub import answers
 from eyechart.encoders._torch import from_module, seeded_init
-from eyechart.encoders._weights import first_line, load_into, read_state
+from eyechart.encoders._weights import first_line, load_into, read_state, taking, tensors_from
 from eyechart.errors import EyechartError, NotHere, Unavailable
 from eyechart.files import check_writable, sha256_of
+from eyechart.images.transform import share_of
 from eyechart.types import Encoder, FilePath, Transform
 
 log = logging.getLogger("eyechart")
@@ -54,7 +52,7 @@ def torchvision(
     transform = _transform(published, size)
     architecture = name.partition("/")[0]
     source = Path(weights).expanduser() if weights else _downloaded(published, name) if pretrained else None
-    with _taking(name, transform.size):
+    with taking(f"torchvision:{name}", transform.size):
         network = _built(architecture, transform.size, seed, random=source is None)
     head = _remove_classifier(network, name)
     loaded = f"random weights (seed {seed})"
@@ -63,8 +61,8 @@ def torchvision(
         count = load_into(network, state, head=(head, *_WITH_AUXILIARY.get(architecture, ())), source=source)
         loaded = f"published weights {architecture}/{published.name}"
         if weights:
-            loaded = f"{count} tensors from {source.name} (sha256 {sha256_of(source)[:12]})"
-    with _taking(name, transform.size):
+            loaded = tensors_from(count, source)
+    with taking(f"torchvision:{name}", transform.size):
         return from_module(network, transform, features=lambda m, x: m(x), loaded=loaded, stride=_stride(network))
 
 
@@ -95,12 +93,9 @@ def _published(name: str) -> Any:
 def _transform(published: Any, size: int | None) -> Transform:
     preset = published.transforms()
     (crop, *_), (resize, *_) = preset.crop_size, preset.resize_size
-    share = crop / resize
-    if math.floor(crop / share) != resize:  # 224 / (224 / 239) is a little less than 239
-        share = math.nextafter(share, 0)
     return Transform(
         size=size if size is not None else crop,
-        crop_pct=share,
+        crop_pct=share_of(crop, resize),
         interpolation=preset.interpolation.value,
         mean=tuple(preset.mean),
         std=tuple(preset.std),
@@ -134,16 +129,6 @@ def _download(address: str, path: Path, checksum: str, name: str) -> None:
         raise Unavailable(
             f"the weights of torchvision:{name} cannot be had ({first_line(error)}). {path.parent} has no {path.name}; "
             f'put {address} there, connect to the internet once, or name a local file with weights="FILE".'
-        ) from error
-
-
-@contextlib.contextmanager
-def _taking(name: str, size: int) -> Iterator[None]:
-    try:
-        yield
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise EyechartError(
-            f"torchvision:{name} cannot take images of {size} x {size}: {first_line(error)}."
         ) from error
 
 

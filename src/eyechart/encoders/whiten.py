@@ -25,11 +25,10 @@ def whiten(*, of: EncoderSpec | None = None, dims: int | None = None, eps: float
     whitening, ECCV 2012, section 4. Compared by the cosine, which is the inner product of the paper's renormalized
     vectors. Deviation: eps, which is 0 in the paper.
     """
-    if of is None or (dims is not None and dims < 1) or eps < 0:
-        raise EyechartError(
-            'whiten needs an encoder, dims of 1 or more and eps of 0 or more: whiten("dinov2_b14", dims=256); got '
-            f"dims={dims}, eps={eps}."
-        )
+    if of is None:
+        raise EyechartError('whiten needs an encoder: whiten("dinov2_b14", dims=256).')
+    if (dims is not None and dims < 1) or eps < 0:
+        raise EyechartError(f"whiten: dims must be at least 1 and eps at least 0; got dims={dims}, eps={eps}.")
 
     def fit(embeddings: Sequence[Float32[np.ndarray, "n _"]]) -> Axes:
         return principal_axes(embeddings[0], dims, "whiten: dims")

@@ -1,10 +1,12 @@
 """Splits that are drawn: stratified, seeded, and never with the same picture or group on two sides."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
+from eyechart.errors import EyechartError
 from eyechart.images.ties import connected
 from eyechart.images.views import detached, rows
 from eyechart.types import Images
@@ -40,6 +42,17 @@ def draw(
         overall[side] += size
         placed[names[side]].extend(members[unit])
     return {name: np.array(sorted(chosen), dtype=np.int64) for name, chosen in placed.items()}
+
+
+def as_limit(limit: Any) -> int | None:
+    """Give a limit on the images of each split, None where there is none.
+
+    Raises:
+        EyechartError: it is no number of images.
+    """
+    if limit is not None and (not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1):
+        raise EyechartError(f"limit must be at least 1 image of each split, a whole number; got {limit!r}.")
+    return None if limit is None else int(limit)
 
 
 def limited(images: Images, n: int) -> Images:

@@ -1,12 +1,11 @@
 """Compiled loops of the nearest-neighbor search. Imported only by it, since numba takes a moment."""
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
+from eyechart.compiled import compiled
 from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER
 
 _LAST = (1 << 31) - 1  # the largest number a column may have
@@ -14,17 +13,7 @@ NOTHING = -(0x7F800001 << 32) | (_LAST + 1)  # in a heap: the score -inf of colu
 _GROUP = 64  # scores looked at together: some vector registers
 
 
-def _compiled(*, parallel: bool = False, fastmath: Any = False) -> Callable[[Any], Any]:
-    """Give a decorator that compiles a function when it is first called, and keeps the result on disk."""
-
-    def compile_it(function: Any) -> Any:
-        plain = inspect.unwrap(function)  # without the type checks of the tests
-        return numba.njit(plain, cache=True, nogil=True, parallel=parallel, error_model="numpy", fastmath=fastmath)
-
-    return compile_it
-
-
-@_compiled()
+@compiled
 def _replace_smallest(heap: np.ndarray, key: np.int64) -> None:
     """Replace the root of a heap whose root is its smallest."""
     size, at, child = len(heap), 0, 1
@@ -40,26 +29,26 @@ def _replace_smallest(heap: np.ndarray, key: np.int64) -> None:
     heap[at] = key
 
 
-@_compiled()
+@compiled
 def _score(bits: Any, missing: int) -> np.float32:
     """Give the number that the bits of a float32 mean, of which the last ones may be missing, as in a bfloat16."""
     return np.int32(np.int32(bits) << missing).view(np.float32)
 
 
-@_compiled()
+@compiled
 def _key(score: Any, column: int) -> np.int64:
     """Give an integer that is larger for larger scores, and of equal ones for earlier columns."""
     bits = np.int64(np.float32(score).view(np.int32))
     return ((bits ^ ((bits >> 31) & _LAST)) << 32) | (_LAST - column)
 
 
-@_compiled()
+@compiled
 def _score_in(key: Any) -> np.float32:
     bits = key >> 32
     return np.int32(bits ^ ((bits >> 31) & _LAST)).view(np.float32)
 
 
-@_compiled()
+@compiled
 def _keep_some(scores: np.ndarray, start: int, end: int, first: int, heap: np.ndarray, missing: int) -> None:
     bar = _score_in(heap[0])
     for column in range(start, end):
@@ -69,7 +58,7 @@ def _keep_some(scores: np.ndarray, start: int, end: int, first: int, heap: np.nd
             bar = _score_in(heap[0])
 
 
-@_compiled()
+@compiled
 def _keep_row(scores: np.ndarray, first: int, heap: np.ndarray) -> None:
     missing = 32 - 8 * scores.itemsize
     whole = len(scores) - len(scores) % _GROUP
@@ -82,7 +71,7 @@ def _keep_row(scores: np.ndarray, first: int, heap: np.ndarray) -> None:
     _keep_some(scores, whole, len(scores), first, heap, missing)
 
 
-@_compiled(parallel=True)
+@compiled(parallel=True)
 def keep_largest(scores: np.ndarray, first: int, heaps: np.ndarray) -> None:
     """Keep the largest scores of each row, with the number of their column.
 
@@ -104,7 +93,7 @@ def opened(heaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return bits.astype(np.int32).view(np.float32), _LAST - (keys & (2 * _LAST + 1))
 
 
-@_compiled(fastmath={"reassoc", "contract"})  # summed in lanes: in the same order for every pair of rows
+@compiled(fastmath={"reassoc", "contract"})  # summed in lanes: in the same order for every pair of rows
 def _similarity(kind: int, q: np.ndarray, x: np.ndarray) -> float:
     """Give the cosine, or -1/2 of the squared distance, of two float32 rows, summed in double precision."""
     zero = np.float64(0)
@@ -133,7 +122,7 @@ def _similarity(kind: int, q: np.ndarray, x: np.ndarray) -> float:
     return -0.5 * total
 
 
-@_compiled(parallel=True, fastmath={"reassoc", "contract"})
+@compiled(parallel=True, fastmath={"reassoc", "contract"})
 def lengths(x: np.ndarray) -> np.ndarray:
     """Give the length of each row, summed in double precision: float32 [n]."""
     length = np.empty(len(x), np.float32)
@@ -145,7 +134,7 @@ def lengths(x: np.ndarray) -> np.ndarray:
     return length
 
 
-@_compiled(parallel=True)
+@compiled(parallel=True)
 def insert_exact(
     kind: int,
     q: np.ndarray,

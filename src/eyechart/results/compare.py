@@ -1,14 +1,13 @@
 """What is really better: every data set's encoders compared image by image, and one of them recommended."""
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyechart.cards import check_field
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, near
 from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.results.costs import COSTS, costs
@@ -178,8 +177,8 @@ def _comparable(found: Sequence[Record]) -> list[str]:
 
 
 def _unknown(metric: str, comparable: Collection[str]) -> str:
-    near = difflib.get_close_matches(metric, list(comparable)) or difflib.get_close_matches(metric, sorted(metrics()))
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    meant = near(metric, comparable) or near(metric, sorted(metrics()))
+    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
     return f"no metric is called {metric!r}.{hint} What is stored here can be compared by: {_listed(comparable)}."
 
 

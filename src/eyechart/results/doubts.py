@@ -1,5 +1,6 @@
 """Encoders whose numbers say that something went wrong before the probe: features no better than random ones."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -9,9 +10,10 @@ from eyechart.results.chance import chance, sizes
 from eyechart.results.decision import is_floor
 from eyechart.results.leaderboard import headline
 from eyechart.specs import Spec, parse, written
-from eyechart.types import Dataset, Record
+from eyechart.types import Dataset, Measure, Record
 
 _DRAWN = {"pretrained", "weights", "revision", "seed"}  # options that choose the weights of one architecture
+_REPOSITORY = ("hf-hub:", "hf_hub:")  # whose name is all there is
 _TAGS = {"timm": ".", "open_clip": "/", "torchvision": "/"}  # what separates an architecture from its weights
 
 
@@ -31,14 +33,22 @@ def at_chance(record: Record, data: Dataset) -> str:
             guess, how = share, f"always answering {data['train'].classes[always]!r}"
     if record.headline.get("direction") == "lower" or shown.low > guess:
         return ""
-    return f"{shown.metric} {100 * shown.value:.1f} % is no better than {how} ({100 * guess:.1f} %)"
+    said = "is no better than" if shown.value <= guess else "cannot be told apart from"
+    return f"{_score(shown)} {said} {how} ({100 * guess:.1f} %)"
+
+
+def _score(shown: Measure) -> str:
+    between = "" if shown.low is None or shown.high is None else f" ({100 * shown.low:.1f} to {100 * shown.high:.1f})"
+    return f"{shown.metric} {100 * shown.value:.1f} %{between}"
 
 
 def doubts(records: Sequence[Record], names: Mapping[str, str]) -> list[str]:
     """Give a line for each encoder that scores no better than noise or than itself with random weights.
 
-    No better means: not above the upper end of the other one's 95 % interval, on the same images by the same task.
-    Encoders with identical embeddings are named, too. `names` are by record id.
+    Or that cannot be told apart from them: the 95 % interval of the difference holds 0, as Newcombe's method makes it
+    from the intervals of both (Interval estimation for the difference between independent proportions, Statistics in
+    Medicine 17, 1998, method 10). The images are the same, so it is too wide rather than too narrow. Encoders with
+    identical embeddings are named, too. `names` are by record id.
     """
     lines: dict[str, None] = {}
     for mine in records:
@@ -61,6 +71,8 @@ def _relation(mine: Record, other: Record) -> str:
     learned, floor = _parsed(mine), _parsed(other)
     if learned is None or floor is None or is_floor(str(mine.bound["encoder"])):
         return ""
+    if not is_floor(str(other.bound["encoder"])):
+        return ""
     if floor.name == "noise":
         return "of noise"
     return "of the same network with random weights" if _architecture(learned) == _architecture(floor) else ""
@@ -74,19 +86,24 @@ def _parsed(record: Record) -> Spec | None:
 
 
 def _architecture(spec: Spec) -> str:
-    argument = spec.argument and spec.argument.partition(_TAGS.get(spec.name, "\n"))[0]
+    argument = spec.argument
+    if argument and not argument.startswith(_REPOSITORY):
+        argument = argument.partition(_TAGS.get(spec.name, "\n"))[0]
     return written(spec.name, argument, {name: value for name, value in spec.options.items() if name not in _DRAWN})
 
 
 def _no_better(mine: Record, other: Record) -> str:
-    """Give both scores in words where the first is not above what the second may be."""
+    """Give both scores in words where the first is not better, or not shown to be."""
     a, b = headline(mine), headline(other)
-    if a is None or b is None or b.low is None or b.high is None:
+    if a is None or b is None or None in (a.low, a.high, b.low, b.high):
         return ""
-    lower = mine.headline.get("direction") == "lower"
-    if (a.value < b.low) if lower else (a.value > b.high):
+    gained, mine_by, other_by = a.value - b.value, a.value - float(a.low or 0), float(b.high or 0) - b.value
+    if mine.headline.get("direction") == "lower":
+        gained, mine_by, other_by = -gained, float(a.high or 0) - a.value, b.value - float(b.low or 0)
+    if gained > math.hypot(mine_by, other_by):
         return ""
-    return f"{mine.task} {a.metric} {100 * a.value:.1f} % is no better than the {100 * b.value:.1f} %"
+    said = "is no better than" if gained <= 0 else "cannot be told apart from"
+    return f"{mine.task} {_score(a)} {said} the {100 * b.value:.1f} %"
 
 
 def _same_features(records: Iterable[Record], names: Mapping[str, str]) -> list[str]:

@@ -5,14 +5,14 @@ import dataclasses
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eyechart.errors import EyechartError
-from eyechart.files import digest, read_json, write_bytes, write_json
+from eyechart.files import as_path, digest, read_json, write_bytes, write_json
 from eyechart.types import Dataset, Measure, Record
 
 SCHEMA = 1
@@ -156,8 +156,13 @@ def newest_run(parent: Path) -> Path:
 
 
 def as_folders(outs: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Give one or more run folders as a list of paths."""
-    return [Path(outs)] if isinstance(outs, str | Path) else [Path(out) for out in outs]
+    """Give one or more run folders as a list of paths.
+
+    Raises:
+        EyechartError: one is no path.
+    """
+    listed = outs if isinstance(outs, Iterable) and not isinstance(outs, str | Path) else [outs]
+    return [as_path(out, "a run folder") for out in listed]
 
 
 def read_outs(outs: Sequence[Path]) -> list[Record]:

@@ -3,12 +3,11 @@
 import ast
 import contextlib
 import dataclasses
-import difflib
 import math
 import operator
 from collections.abc import Callable, Collection
 
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, near
 from eyechart.metrics.names import metrics
 
 _COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
@@ -112,6 +111,6 @@ def _unreadable(text: str) -> EyechartError:
 
 
 def _unknown(name: str, names: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(names), n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    meant = near(name, sorted(names))
+    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
     return f"where: nothing is called {name!r}.{hint} `eyechart list metrics` names all that can be compared."

@@ -9,7 +9,15 @@ from eyechart.images.folds import POOLED, fold_of
 from eyechart.types import Record
 
 LISTED = 50  # so many images that were left out are listed one by one
-_SHOWN = ("device", "precision", "seconds", "when", "loaded", "argv")  # parts of `made` with a place of their own
+_SHOWN = (
+    "device",
+    "precision",
+    "seconds",
+    "when",
+    "loaded",
+    "argv",
+    "features",
+)  # parts of `made` with a place of their own
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from eyechart.errors import EyechartError
-from eyechart.files import write_bytes
+from eyechart.files import as_path, write_bytes
 from eyechart.results.records import as_folders
 from eyechart.results.sentence import listed
 from eyechart.show.board import Column
@@ -36,7 +36,7 @@ def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None =
     folders = as_folders(outs)
     if not folders:
         raise EyechartError("a report needs at least one run folder; `eyechart run` makes one.")
-    path = Path(file) if file is not None else folders[0]
+    path = as_path(file, "file") if file is not None else folders[0]
     path = path / "report.html" if path.is_dir() else path
     write_bytes(path, render(gather(folders, by)).encode(errors="backslashreplace"))  # file names may be no UTF-8
     return path

@@ -21,21 +21,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from eyechart.embedding.transform import check
 from eyechart.errors import EyechartError, Unavailable
 from eyechart.files import check_writable, read_json, sha256_of, write_bytes, write_json
+from eyechart.images.transform import check
 from eyechart.registry import bind
 from eyechart.specs import written
 from eyechart.types import Encoder, Images, Transform
 
 TENSORS = "encoder.safetensors"
 _STATED, _SEEN = "encoder.json", "seen.npy"
-_LAYOUT = f"{_STATED} and {TENSORS}, as `eyechart pretrain` and `eyechart finetune` write them"
+_LAYOUT = f"{_STATED} and {TENSORS}, as write_checkpoint of eyechart.training.checkpoints writes them"
 _SCHEMA = 1
 _NEEDED = ("schema", "encoder", "source", "transform", "sha256", "made", "trained_on", "versions")
+_KINDS = {"encoder": str, "source": str, "sha256": str, "made": dict, "trained_on": list, "versions": dict}
+_IN_JSON = {str: "a text", dict: "an object", list: "a list"}
 _SIGHT = ("size", "crop_pct", "interpolation", "mean", "std")  # options that say what a network sees
 _LIBRARIES = ("eyechart", "torch", "timm", "transformers", "open_clip_torch", "torchvision")
-_NO_ARCHITECTURE = {"_name_or_path", "architectures", "dtype", "id2label", "label2id", "transformers_version"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise EyechartError(
             f"{folder} was written by another eyechart: it has schema {stated['schema']}, this one reads {_SCHEMA}."
         )
+    _check_kinds(stated, folder / _STATED)
     if sha256_of(folder / TENSORS) != stated["sha256"]:
         raise EyechartError(
             f"{folder / TENSORS} is not the file that {_STATED} was written with: damaged, or of another checkpoint."
@@ -131,6 +133,14 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         trained_on=tuple(stated["trained_on"]),
         versions=stated["versions"],
     )
+
+
+def _check_kinds(stated: Mapping[str, Any], path: Path) -> None:
+    for name, kind in _KINDS.items():
+        if not isinstance(stated[name], kind):
+            raise EyechartError(f"{path}: {name} must be {_IN_JSON[kind]}; got {stated[name]!r:.60}. Train again.")
+    if not all(isinstance(one, dict) for one in stated["trained_on"]):
+        raise EyechartError(f"{path}: trained_on must be a list of objects; got {stated['trained_on']!r:.60}.")
 
 
 def seen_images(folder: Path, images: Images) -> int | None:
@@ -161,8 +171,9 @@ def _without_weights(spec: str, encoder: Encoder, sight: Transform | None) -> st
     options = dict(bound.options)
     options |= {name: value for name, value in (("weights", None), ("pretrained", False)) if name in options}
     if "config" in options and options["config"] is None and hasattr(encoder.module, "config"):
-        stated = encoder.module.config.to_diff_dict() | {"model_type": encoder.module.config.model_type}
-        options["config"] = {name: value for name, value in stated.items() if name not in _NO_ARCHITECTURE}
+        from eyechart.encoders._hf_config import as_option  # where networks of transformers are known
+
+        options["config"] = as_option(encoder.module.config)
     own = encoder.transform
     for name in _SIGHT:
         if name in options and own is not None and options[name] in (None, getattr(own, name)):

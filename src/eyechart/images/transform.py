@@ -34,12 +34,23 @@ def check(transform: Transform) -> None:
         raise EyechartError(f"std must be positive; got {transform.std}.")
 
 
+def share_of(crop: int, scaled: int) -> float:
+    """Give the crop_pct with which images are scaled to so many pixels before a crop."""
+    share = crop / scaled
+    return share if math.floor(crop / share) == scaled else math.nextafter(share, 0)  # of 224 and 239, a little less
+
+
+def refuse_strip(height: int, width: int) -> None:
+    """Raise Unreadable for an image that no encoder is shown, so that all are compared on the same images."""
+    if max(height, width) > _LONGEST_RATIO * min(height, width):
+        raise Unreadable(f"{width} x {height} pixels is too long a strip (more than {_LONGEST_RATIO}:1)")
+
+
 def resized_shape(transform: Transform, height: int, width: int) -> tuple[int, int]:
     """Give height and width after scaling, before the crop, rounded as torchvision and timm round."""
     scale = math.floor(transform.size / transform.crop_pct)
     short, long = sorted((height, width))
-    if long > _LONGEST_RATIO * short:
-        raise Unreadable(f"{width} x {height} pixels is too long a strip (more than {_LONGEST_RATIO}:1)")
+    refuse_strip(height, width)
     if transform.crop_mode == "squash":
         return scale, scale
     if transform.crop_mode == "border":
@@ -84,6 +95,6 @@ def _resized(
     if interpolation == "nearest":
         whole = Image.fromarray(image).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
         return np.asarray(whole)[slice(*rows), slice(*columns)]
-    from eyechart.embedding.resize import resized  # compiled: who resizes nothing need not wait for it
+    from eyechart.images.resize import resized  # compiled: who resizes nothing need not wait for it
 
     return resized(image, shape, rows, columns, interpolation)

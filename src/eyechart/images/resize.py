@@ -10,14 +10,14 @@ Source: Pillow's documentation of its filters, and its results, which the tests 
 """
 
 import functools
-import inspect
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
-import numba
 import numpy as np
 from jaxtyping import Float64, Int32, UInt8
+
+from eyechart.compiled import compiled
 
 _BITS = 22
 _STRIP = 2**18  # bytes of the source that are transposed at a time
@@ -122,19 +122,26 @@ def _down(image: UInt8[np.ndarray, "h w 3"], taps: _Taps) -> UInt8[np.ndarray, "
     return out
 
 
-def _compiled(function: Any) -> Any:
-    plain = inspect.unwrap(function)  # without the type checks of the tests
-    return numba.njit(plain, cache=True, nogil=True, error_model="numpy")
-
-
-@_compiled
+@compiled
 def _weighted(source: np.ndarray, first: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
-    sums = np.empty(source.shape[1], np.int32)
+    taps, sums = weights.shape[1], np.empty(source.shape[1], np.int32)
     for row in range(len(out)):
         sums[:] = 1 << 21  # one half
-        for tap in range(weights.shape[1]):
-            weight, line = weights[row, tap], source[first[row] + tap]
+        w = weights[row]
+        lines = source[first[row] : first[row] + taps]
+        for tap in range(0, taps - 3, 4):  # four at a time: sums are read and written a quarter as often
+            a, b, c, d = lines[tap], lines[tap + 1], lines[tap + 2], lines[tap + 3]
+            p, q, r, s = w[tap], w[tap + 1], w[tap + 2], w[tap + 3]
             for column in range(len(sums)):
-                sums[column] += np.int32(line[column]) * weight
+                sums[column] += (
+                    np.int32(a[column]) * p
+                    + np.int32(b[column]) * q
+                    + np.int32(c[column]) * r
+                    + np.int32(d[column]) * s
+                )
+        for tap in range(taps - taps % 4, taps):
+            line, p = lines[tap], w[tap]
+            for column in range(len(sums)):
+                sums[column] += np.int32(line[column]) * p
         for column in range(len(sums)):
             out[row, column] = min(max(sums[column] >> 22, 0), 255)
