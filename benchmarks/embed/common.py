@@ -1,5 +1,6 @@
 """What the benchmarks of embedding share: one core, photographs, and every way timed in a process of its own."""
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -58,10 +59,11 @@ def apart(
 
 def _work(parent: Any, make: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> None:
     work = make(*arguments)
-    while True:
-        work()
-        parent.send("done")
-        parent.recv()
+    with contextlib.suppress(EOFError):  # of the last round, when nobody asks again
+        while True:
+            work()
+            parent.send("done")
+            parent.recv()
 
 
 def _asked(worker: Any) -> None:
