@@ -26,7 +26,7 @@ from eyechart.types import Images
 
 NETWORK = 'timm:mobilenetv2_100({0}, size=224, crop_pct=0.875, interpolation="bicubic", mean=(0.5, 0.5, 0.5), '
 NETWORK += 'std=(0.5, 0.5, 0.5), model_args={{"pad_type": "same"}})'
-CS = (0.001, 0.01, 0.1, 1.0)
+CS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)  # the default of `linear`
 TOLERANCE = 0.005
 
 
@@ -51,7 +51,7 @@ def plain_scores(x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -> dict[str
     """k-NN and logistic regression with scikit-learn, hyperparameters chosen on val."""
     neighbors = {k: KNeighborsClassifier(k, metric="cosine").fit(x["train"], y["train"]) for k in (1, 5, 20)}
     k = max(neighbors, key=lambda k: neighbors[k].score(x["val"], y["val"]))
-    models = {c: make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000)) for c in CS}
+    models = {c: make_pipeline(StandardScaler(), LogisticRegression(C=c, tol=1e-8, max_iter=5000)) for c in CS}
     for model in models.values():
         model.fit(x["train"], y["train"])
     c = max(models, key=lambda c: models[c].score(x["val"], y["val"]))

@@ -21,7 +21,7 @@ LAYERS = (
     ("case",),
     ("training",),
     ("datasets", "encoders", "tasks"),
-    ("study", "catalog", "exports", "costs", "embedder"),
+    ("study", "catalog", "exports", "corrupting", "costs", "embedder"),
     ("plan",),
     ("measuring",),
     ("runs", "show"),

@@ -18,6 +18,7 @@ _WHERE = {
     "listing": "eyechart.catalog",
     "describe": "eyechart.catalog",
     "embed": "eyechart.exports",
+    "corrupt": "eyechart.corrupting",
     "cost": "eyechart.costs",
     "audit": "eyechart.hygiene.auditing",
     "Embedder": "eyechart.embedder",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from eyechart.case import Case as Case
     from eyechart.catalog import describe as describe
     from eyechart.catalog import listing as listing
+    from eyechart.corrupting import corrupt as corrupt
     from eyechart.costs import cost as cost
     from eyechart.embedder import Embedder as Embedder
     from eyechart.errors import EyechartError as EyechartError

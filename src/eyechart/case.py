@@ -2,13 +2,14 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from eyechart.embedding.derived import embed_any
+from eyechart.embedding.derived import embed_any, leaves
 from eyechart.embedding.devices import device
+from eyechart.embedding.embed import embed_views
 from eyechart.embedding.soundness import doubt
 from eyechart.errors import EyechartError
 from eyechart.files import digest
@@ -55,6 +56,13 @@ class Case:
         if split not in self.seen:
             self.seen[split] = self._embedded(self.images(split), f"{self.label} {split}")
         return self.seen[split]
+
+    def embed_views(self, views: Sequence[Images]) -> Iterator[Embeddings]:
+        """Give the embeddings of several views of one split, one after another; every image is decoded once for all."""
+        for leaf in leaves(self.encoder):
+            embed_views(leaf, views, what=f"{self.label}, {len(views)} views")  # into the store
+        for view in views:
+            yield embed_any(self.encoder, view, self._train, what=self.label, learned=self.learned)
 
     def _embedded(self, images: Images, what: str) -> Embeddings:
         embedded = embed_any(self.encoder, images, self._train, what=what, learned=self.learned)

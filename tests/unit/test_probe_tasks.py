@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from eyechart.case import Case
 from eyechart.probes.logistic import fit_logistic
-from eyechart.tasks import linear as linear_module
+from eyechart.tasks import _heads
 from eyechart.tasks.knn import knn
 from eyechart.tasks.linear import linear
 from eyechart.types import Embeddings, Encoder, Images
@@ -147,7 +147,7 @@ def test_train_val_and_test_are_all_measured():
 def test_coarse_to_fine_ends_in_the_middle_of_values_that_were_tried():
     measures = list(linear(case(*ordinary(spread=2.0)), c="coarse-to-fine"))
     tried = sorted(m.facets["c"] for m in found(measures, split="val"))
-    grid = list(linear_module._DINOV2)
+    grid = list(_heads._DINOV2)
     best = grid.index(one(measures, split="test").facets["c"])
     assert set(tried) <= set(grid)
     assert len(tried) <= 6 + 3 * 2
@@ -156,9 +156,9 @@ def test_coarse_to_fine_ends_in_the_middle_of_values_that_were_tried():
 
 
 def test_the_grids_have_the_values_they_are_known_for():
-    assert len(linear_module._DINOV2) == 45
-    assert linear_module._DINOV2[0] == pytest.approx(1e-6)
-    assert linear_module._DINOV2[-1] == pytest.approx(1e5)
+    assert len(_heads._DINOV2) == 45
+    assert _heads._DINOV2[0] == pytest.approx(1e-6)
+    assert _heads._DINOV2[-1] == pytest.approx(1e5)
     measures = list(linear(case(*ordinary()), c="five"))
     assert [m.facets["c"] for m in found(measures, split="val")] == [0.01, 0.1, 1.0, 10.0, 100.0]
 
@@ -192,7 +192,7 @@ def test_the_positive_class_is_named():
 
 def test_a_solver_that_does_not_converge_is_noted(monkeypatch):
     real = fit_logistic
-    monkeypatch.setattr(linear_module, "fit_logistic", lambda *args, **options: real(*args, steps=1, **options))
+    monkeypatch.setattr(_heads, "fit_logistic", lambda *args, **options: real(*args, steps=1, **options))
     where = case(*ordinary())
     list(linear(where, c=(1.0,)))
     assert any("C = 1 did not converge in 1 steps" in note for note in where.notes)

@@ -22,6 +22,7 @@ for command in (
     reading.report,
     reading.show,
     running.embed,
+    running.corrupt,
     running.cost,
     auditing.audit,
     upkeep.download,

@@ -144,6 +144,36 @@ def embed(
 
 
 @with_settings
+def corrupt(
+    data: Annotated[str, typer.Option("--data", metavar="SPEC", help="A data set's spec or a folder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder for the images.")],
+    corruption: Annotated[
+        list[str] | None, typer.Option("--corruption", metavar="NAME", help="By default all of the profile.")
+    ] = None,
+    severity: Annotated[
+        list[int] | None, typer.Option("--severity", metavar="S", help="1 to 5; by default all five.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="NAME", help="cifar-c, imagenet-c or photo.")
+    ] = "cifar-c",
+    split: Annotated[str, typer.Option("--split", metavar="NAME", help="Whose images.")] = "test",
+    layout: Annotated[str, typer.Option("--layout", metavar="NAME", help="npy or folders.")] = "npy",
+    limit: Limit = None,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Write corrupted images to a folder, in the layout of CIFAR-10-C or as PNG files.
+
+    A task that needs such images makes them itself; this is for other programs.
+    """
+    from eyechart.corrupting import corrupt as corrupt_data
+
+    chosen = {"corruptions": corruption or (), "severities": severity or (1, 2, 3, 4, 5)}
+    of: Any = {"profile": profile, "split": split, "layout": layout, "limit": limit}
+    typer.echo(f"written to {corrupt_data(data, out=out, **chosen, **of, **flags)}")
+
+
+@with_settings
 def cost(
     encoder: Candidates,
     data: Annotated[

@@ -11,7 +11,9 @@ from eyechart.metrics.names import metrics
 from eyechart.types import Measure
 
 _FIELDS = ("about", "unit", "range", "better")
-_OPTIONAL = {"repeats"}  # false: it is a time or a use of memory, and comes out different each time
+# repeats = false: it is a time or a use of memory, and comes out different each time; always = false: some labels leave
+# it undefined, and then it is not measured
+_OPTIONAL = {"repeats", "always"}
 
 
 def check_metrics(described: Mapping[str, Mapping[str, Any]] | None = None) -> list[Finding]:

@@ -195,13 +195,17 @@ def _shuffled(images: Images, seed: int) -> Images:
 
 
 def _choices(measures: Sequence[Measure]) -> Mapping[tuple, tuple]:
-    """Give what of each measure the labels of test must not touch: predictions, and values of other splits."""
+    """Give what of each measure the labels of test must not touch: predictions, and values of other splits.
+
+    A metric that some labels leave undefined says so in names.toml with `always = false`.
+    """
     return {
         (measure.metric, *sorted(measure.facets.items())): (
             _bytes(measure.predicted),
             None if _is_tested(measure.facets.get("split", "test")) else measure.value,
         )
         for measure in measures
+        if metrics().get(measure.metric, {}).get("always", True)
     }
 
 

@@ -1,9 +1,21 @@
 """What corruptions cost, from accuracies by corruption and severity: fractions throughout, but for legacy scales."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 
 LEGACY = 100.0  # percent
+
+
+def trapezoids(severities: Sequence[int]) -> Float64[np.ndarray, " s"]:
+    """Give what each of some points weighs in the area under a line through them.
+
+    >>> trapezoids([1, 2, 4]).tolist()
+    [0.5, 1.5, 1.0]
+    """
+    steps = np.diff(np.asarray(severities, np.float64))
+    return (np.concatenate([[0.0], steps]) + np.concatenate([steps, [0.0]])) / 2
 
 
 def severity_auc(accuracy: Float[np.ndarray, " s"], clean: float | None = None) -> float:
@@ -18,7 +30,7 @@ def severity_auc(accuracy: Float[np.ndarray, " s"], clean: float | None = None) 
     values = np.concatenate([[] if clean is None else [clean], accuracy])
     if len(values) < 2:
         raise ValueError(f"an area needs two severities or more; got {len(values)}.")
-    return round(float(np.trapezoid(values) / (len(values) - 1)), 12)
+    return round(float(trapezoids(range(len(values))) @ values / (len(values) - 1)), 12)
 
 
 def severity_auc_legacy(accuracy: Float[np.ndarray, " s"]) -> float:
@@ -27,7 +39,7 @@ def severity_auc_legacy(accuracy: Float[np.ndarray, " s"]) -> float:
     A severity that is missing (NaN) counts as the mean of the others.
     """
     filled = np.where(np.isnan(accuracy), np.nanmean(accuracy), accuracy)
-    return float(LEGACY * np.trapezoid(filled))
+    return float(LEGACY * trapezoids(range(len(filled))) @ filled)
 
 
 def relative_robustness(corrupted: float, clean: float, chance: float = 0.0) -> float:

@@ -7,11 +7,11 @@ import numpy as np
 
 from eyechart.case import Case
 from eyechart.errors import EyechartError
-from eyechart.probes.knn import Neighbors, found, merged, neighbors, searchable
-from eyechart.probes.knn import votes as winners
+from eyechart.probes.knn import found, merged, neighbors, searchable
 from eyechart.probes.proposals import READY_BYTES, Work
 from eyechart.tasks._classification import check_labels, scores
-from eyechart.types import Embeddings, Measure
+from eyechart.tasks._heads import best_k, possible_k, voted
+from eyechart.types import Measure
 
 HEADLINE = {
     "metric": "accuracy",
@@ -20,8 +20,6 @@ HEADLINE = {
     "best": 1.0,
     "chance": "1 / classes",
 }
-DEFAULT_K = (1, 5, 20)
-DINO_K = (10, 20, 100, 200)
 
 
 def knn(
@@ -49,7 +47,7 @@ def knn(
     """
     train, metric = case.embed("train"), case.encoder.distance if distance == "default" else distance
     check_labels(train, case.label)
-    ks = _possible(case, k, len(train))
+    ks = possible_k(case, k, len(train))
     among_others = _among_others(case, ks, len(train) - 1) if leave_one_out else ()
     options = {"distance": metric, "normalize": normalize, "work": Work(device=case.device)}
     base = searchable(train.x, keep=READY_BYTES, **options)
@@ -63,27 +61,13 @@ def knn(
     if among_others:
         near["train"] = found(base, train.x, max(among_others), own=np.arange(len(train)))
         labels["train"] = train.y
-    voted = {split: _voted(train, labels[split], one, ks, votes, temperature) for split, one in near.items()}
-    best = max(sorted(ks), key=lambda one: (voted["val"][one] == case.embed("val").y).mean())
-    for split, by_k in voted.items():
+    weighing = {"weights": votes, "temperature": temperature}
+    every = {split: voted(labels[split], one, len(train.classes), ks, **weighing) for split, one in near.items()}
+    best = best_k(every["val"], case.embed("val"))
+    for split, by_k in every.items():
         for one, predicted in sorted(by_k.items()):
             facets = {"split": split, "probe": "knn", "k": one, "votes": votes, "selected": one == best}
             yield from scores(case.embed(split), predicted, **facets)
-
-
-def _possible(case: Case, asked: tuple[int, ...] | str, n: int) -> tuple[int, ...]:
-    """Give the ks, of a list that nobody chose for this set those that are possible."""
-    ks = DINO_K if isinstance(asked, str) else tuple(asked)
-    if not ks:
-        raise EyechartError(f"k must be one or more numbers between 1 and {n}, the training images of {case.label}.")
-    possible = tuple(one for one in ks if 1 <= one <= n)
-    if possible == ks:
-        return ks
-    if ks not in (DEFAULT_K, DINO_K) or not possible:
-        got = next(one for one in ks if one not in possible)
-        raise EyechartError(f"k must be between 1 and the {n} training images of {case.label}; got {got}.")
-    case.note(f"of k = {asked} only {possible} are possible with {n} training images")
-    return possible
 
 
 def _among_others(case: Case, ks: tuple[int, ...], others: int) -> tuple[int, ...]:
@@ -97,17 +81,3 @@ def _among_others(case: Case, ks: tuple[int, ...], others: int) -> tuple[int, ..
     if possible != ks:
         case.note(f"of k = {ks} only {possible} are possible with leave_one_out, with {others} other training images")
     return possible
-
-
-def _voted(
-    train: Embeddings, labels: np.ndarray, near: Neighbors, ks: tuple[int, ...], votes: str, temperature: float
-) -> dict[int, np.ndarray]:
-    possible = [one for one in ks if one <= near.index.shape[1]]
-    return winners(
-        labels[near.index],
-        len(train.classes),
-        possible,
-        similarity=near.similarity,
-        weights=votes,
-        temperature=temperature,
-    )

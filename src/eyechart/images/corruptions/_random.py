@@ -21,8 +21,11 @@ _UNIT = 1.0 / (1 << 53)
 
 def seeds(hashes: UInt8[np.ndarray, "n 32"], purpose: str) -> UInt64[np.ndarray, " n"]:
     """Give one seed for each image, from its content and what the numbers are for."""
-    drawn = (hashlib.sha256(content.tobytes() + purpose.encode()).digest()[:8] for content in hashes)
-    return np.frombuffer(b"".join(drawn), dtype="<u8").astype(np.uint64)
+    what = np.frombuffer(hashlib.sha256(purpose.encode()).digest()[:8], dtype="<u8")
+    content = np.ascontiguousarray(hashes[:, :8]).view("<u8")[:, 0]
+    out = np.empty(len(content), np.uint64)
+    _mixed_seeds((content ^ what).astype(np.uint64), out)
+    return out
 
 
 @compiled
@@ -44,3 +47,16 @@ def uniform(seed: np.uint64, place: int) -> float:
 def normals() -> Float32[np.ndarray, " 65536"]:
     """Give the standard normal distribution as 65,536 equally likely values."""
     return ndtri((np.arange(65536) + 0.5) / 65536).astype(np.float32)
+
+
+@compiled
+def fill_with_bits(seed: np.uint64, out: np.ndarray) -> None:
+    """Write random bits, 64 to each place."""
+    for place in range(len(out)):
+        out[place] = mixed(seed, place)
+
+
+@compiled
+def _mixed_seeds(values: np.ndarray, out: np.ndarray) -> None:
+    for place in range(len(values)):  # or seeds of two purposes would differ by the same bits for every image
+        out[place] = mixed(values[place], 0)

@@ -23,8 +23,9 @@ _F0, _F1, _F255 = np.float32(0), np.float32(1), np.float32(255)
 
 def contrast(images: Batch, seeds: Seeds, kept: float) -> Batch:
     """Keep a share of the distance of each channel from its mean over the image."""
-    means = images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-    return _linear.gray_levels((images - means) * np.float32(kept) + means)
+    out = np.empty_like(images)
+    _about_means(images, np.float32(kept), out)
+    return out
 
 
 def brightness(images: Batch, seeds: Seeds, more: float) -> Batch:
@@ -97,6 +98,27 @@ def _jolted(shape: tuple[int, int], seed: np.uint64, jolt: float) -> np.ndarray:
     before = np.array([[x + far, y + far], [x + far, y - far], [x - far, y - far]], np.float32)
     moves = np.array([-jolt + 2 * jolt * uniform(seed, place) for place in range(6)], np.float32)
     return cv2.getAffineTransform(before, before + moves.reshape(3, 2))
+
+
+@compiled
+def _about_means(images: np.ndarray, kept: np.float32, out: np.ndarray) -> None:
+    n, height, width, _ = images.shape
+    for image in range(n):
+        sums = np.zeros(3, np.int64)
+        for row in range(height):
+            for column in range(width):
+                for channel in range(3):
+                    sums[channel] += images[image, row, column, channel]
+        levels = np.empty((3, 256), np.uint8)  # what becomes of each gray level
+        for channel in range(3):
+            mean = np.float32(sums[channel] / (height * width))
+            for level in range(256):
+                value = (np.float32(level) - mean) * kept + mean + np.float32(1 / 512)
+                levels[channel, level] = np.uint8(min(max(value, _F0), _F255))
+        for row in range(height):
+            for column in range(width):
+                for channel in range(3):
+                    out[image, row, column, channel] = levels[channel, images[image, row, column, channel]]
 
 
 @compiled

@@ -7,12 +7,12 @@ from jaxtyping import UInt8, UInt64
 from scipy.special import gammaln
 
 from eyechart.compiled import compiled
-from eyechart.images.corruptions._random import mixed, normals
+from eyechart.images.corruptions._random import fill_with_bits, normals
 from eyechart.types import Batch
 
 Seeds = UInt64[np.ndarray, " n"]
 _QUANTILES = 4096
-_LOW16, _LOW31, _16, _31, _32 = (np.uint64(v) for v in (0xFFFF, 0x7FFFFFFF, 16, 31, 32))
+_F0, _F255, _HALF = np.float32(0), np.float32(255), np.uint32(0x7FFFFFFF)
 
 
 def gaussian_noise(images: Batch, seeds: Seeds, scale: float) -> Batch:
@@ -39,7 +39,7 @@ def shot_noise(images: Batch, seeds: Seeds, photons: float) -> Batch:
 def impulse_noise(images: Batch, seeds: Seeds, share: float) -> Batch:
     """Make a share of all channels of pixels black or white, with equal chances."""
     out = np.empty_like(images)
-    _struck(_flat(images), seeds, np.uint64(share * (1 << 31)), _flat(out))
+    _struck(_flat(images), seeds, np.uint32(share * (1 << 31)), _flat(out))
     return out
 
 
@@ -63,46 +63,46 @@ def _counts(photons: float) -> UInt8[np.ndarray, "256 4096"]:
 
 @compiled
 def _added(images: np.ndarray, seeds: np.ndarray, noise: np.ndarray, out: np.ndarray) -> None:
+    values = images.shape[1]
+    bits = np.empty((values + 3) // 4, np.uint64)
+    drawn = bits.view(np.uint16)
     for image in range(len(images)):
-        seed, source, result = seeds[image], images[image], out[image]
-        for start in range(0, len(source), 4):
-            bits = mixed(seed, start)
-            for place in range(start, min(start + 4, len(source))):
-                value = np.float32(source[place]) + noise[bits & _LOW16]
-                result[place] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
-                bits >>= _16
+        fill_with_bits(seeds[image], bits)
+        for place in range(values):
+            value = np.float32(images[image, place]) + noise[drawn[place]]
+            out[image, place] = np.uint8(min(max(value, _F0), _F255))
 
 
 @compiled
 def _multiplied(images: np.ndarray, seeds: np.ndarray, noise: np.ndarray, out: np.ndarray) -> None:
+    values = images.shape[1]
+    bits = np.empty((values + 3) // 4, np.uint64)
+    drawn = bits.view(np.uint16)
     for image in range(len(images)):
-        seed, source, result = seeds[image], images[image], out[image]
-        for start in range(0, len(source), 4):
-            bits = mixed(seed, start)
-            for place in range(start, min(start + 4, len(source))):
-                value = np.float32(source[place]) * noise[bits & _LOW16]
-                result[place] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
-                bits >>= _16
+        fill_with_bits(seeds[image], bits)
+        for place in range(values):
+            value = np.float32(images[image, place]) * noise[drawn[place]]
+            out[image, place] = np.uint8(min(max(value, _F0), _F255))
 
 
 @compiled
 def _counted(images: np.ndarray, seeds: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    values = images.shape[1]
+    bits = np.empty((values + 3) // 4, np.uint64)
+    drawn = bits.view(np.uint16)
     for image in range(len(images)):
-        seed, source, result = seeds[image], images[image], out[image]
-        for start in range(0, len(source), 4):
-            bits = mixed(seed, start)
-            for place in range(start, min(start + 4, len(source))):
-                result[place] = table[source[place], (bits & _LOW16) >> np.uint64(4)]
-                bits >>= _16
+        fill_with_bits(seeds[image], bits)
+        for place in range(values):
+            out[image, place] = table[images[image, place], drawn[place] >> 4]
 
 
 @compiled
-def _struck(images: np.ndarray, seeds: np.ndarray, threshold: np.uint64, out: np.ndarray) -> None:
+def _struck(images: np.ndarray, seeds: np.ndarray, threshold: np.uint32, out: np.ndarray) -> None:
+    values = images.shape[1]
+    bits = np.empty((values + 1) // 2, np.uint64)
+    drawn = bits.view(np.uint32)
     for image in range(len(images)):
-        seed, source, result = seeds[image], images[image], out[image]
-        for start in range(0, len(source), 2):
-            bits = mixed(seed, start)
-            for place in range(start, min(start + 2, len(source))):
-                struck = (bits & _LOW31) < threshold
-                result[place] = (255 if (bits >> _31) & np.uint64(1) else 0) if struck else source[place]
-                bits >>= _32
+        fill_with_bits(seeds[image], bits)
+        for place in range(values):
+            color = np.uint8(255) if drawn[place] > _HALF else np.uint8(0)
+            out[image, place] = color if (drawn[place] & _HALF) < threshold else images[image, place]

@@ -1,0 +1,107 @@
+"""Numbers of robustness against hand-computed cases, and against everything that the prior system published."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import paired_cosine_distances
+
+from eyechart.metrics import robustness
+
+
+def test_the_area_under_accuracy_is_that_of_trapezoids():
+    values = np.array([0.9, 0.8, 0.6, 0.5, 0.2])
+    by_hand = ((0.9 + 0.8) / 2 + (0.8 + 0.6) / 2 + (0.6 + 0.5) / 2 + (0.5 + 0.2) / 2) / 4
+    assert robustness.severity_auc(values) == pytest.approx(by_hand)
+    assert robustness.severity_auc(values, clean=1.0) == pytest.approx((4 * by_hand + 0.95) / 5)
+    assert robustness.severity_auc_legacy(values) == pytest.approx(400 * by_hand)
+
+
+def test_perfect_and_useless_probes_have_the_ends_of_the_range():
+    assert robustness.severity_auc(np.ones(5), clean=1.0) == 1
+    assert robustness.severity_auc(np.zeros(5)) == 0
+    assert robustness.severity_auc_legacy(np.ones(5)) == 400
+
+
+def test_one_severity_has_no_area():
+    with pytest.raises(ValueError, match="two severities"):
+        robustness.severity_auc(np.array([0.5]))
+
+
+def test_the_prior_system_filled_missing_severities_with_the_mean():
+    gap, filled = (np.array([0.9, second, 0.6, 0.5, 0.2]) for second in (np.nan, 0.55))
+    assert robustness.severity_auc_legacy(gap) == robustness.severity_auc_legacy(filled)
+
+
+def test_relative_robustness_above_chance_is_one_without_loss_and_nothing_at_chance():
+    assert robustness.relative_robustness(0.8, 0.8, 0.1) == 1
+    assert robustness.relative_robustness(0.1, 0.8, 0.1) == 0
+    assert np.isnan(robustness.relative_robustness(0.1, 0.1, 0.1))
+
+
+def test_corruption_errors_are_multiples_of_the_baselines():
+    ours, baseline = np.array([[0.1, 0.3], [0.2, 0.2]]), np.array([[0.4, 0.4], [0.5, 0.3]])
+    assert robustness.mce(ours, baseline).tolist() == pytest.approx([0.5, 0.5])
+    relative = robustness.relative_mce(ours, 0.1, baseline, 0.2)
+    assert relative.tolist() == pytest.approx([0.2 / 0.4, 0.2 / 0.4])
+    assert robustness.mce(baseline, baseline).tolist() == [1, 1]
+
+
+def test_stability_is_the_cosine_and_zero_rows_have_none():
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((20, 5)).astype(np.float32) for _ in range(2))
+    assert np.allclose(robustness.stability(a, b), 1 - paired_cosine_distances(a, b), atol=1e-6)
+    a[3] = 0
+    assert robustness.stability(a, b)[3] == 0
+
+
+def test_overlap_is_the_share_of_neighbors_that_stay_in_any_order():
+    clean, corrupted = np.array([[1, 2, 3], [4, 5, 6]]), np.array([[3, 2, 1], [6, 7, 8]])
+    assert robustness.overlap(clean, corrupted).tolist() == pytest.approx([1, 1 / 3])
+
+
+PUBLISHED = Path(robustness.__file__).parents[1] / "studies" / "published" / "system000_cifar10c.csv"
+SUMMARY = {  # README of the prior system: clean, mean corruption accuracy over its 16, relative robustness
+    ("dinov2", "linear"): (98.78, 90.608, 0.9173),
+    ("clip", "linear"): (95.44, 78.380, 0.8213),
+    ("mae", "linear"): (88.14, 63.806, 0.7239),
+    ("dinov2", "knn"): (98.81, 89.155, 0.9023),
+    ("clip", "knn"): (92.95, 69.372, 0.7463),
+    ("mae", "knn"): (51.91, 36.530, 0.7037),
+}
+
+
+@pytest.fixture(scope="module")
+def published():
+    with PUBLISHED.open(newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def cells(row):
+    return np.array([float(row[f"s{severity}"]) for severity in range(1, 6)]) / 100
+
+
+def test_every_published_area_is_that_of_its_cells(published):
+    assert len(published) == 96
+    for row in published:
+        assert robustness.severity_auc_legacy(cells(row)) == pytest.approx(float(row["severity_auc"]), abs=5e-4), row
+
+
+@pytest.mark.parametrize(("model", "probe"), SUMMARY)
+def test_published_means_and_relative_robustness_are_those_of_the_cells(published, model, probe):
+    clean, mean16, relative = SUMMARY[model, probe]
+    rows = [row for row in published if (row["model"], row["probe"]) == (model, probe)]
+    assert len(rows) == 16
+    mean = float(np.mean([cells(row) for row in rows]))
+    assert 100 * mean == pytest.approx(mean16, abs=5.1e-4)
+    assert robustness.relative_robustness(mean, clean / 100) == pytest.approx(relative, abs=5.1e-5)
+
+
+def test_the_mean_over_the_papers_fifteen_leaves_gaussian_blur_out(published):
+    # Computed from the published cells; the prior system printed the mean over its 16 only.
+    expected = {"dinov2": 90.279, "clip": 77.839, "mae": 63.475}
+    for model, mean15 in expected.items():
+        rows = [row for row in published if (row["model"], row["probe"]) == (model, "linear")]
+        fifteen = [cells(row) for row in rows if row["corruption"] != "gaussian_blur"]
+        assert 100 * float(np.mean(fifteen)) == pytest.approx(mean15, abs=6e-4)

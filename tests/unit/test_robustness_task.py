@@ -1,0 +1,201 @@
+"""The task robustness: which cells it asks for, what it says of each, and every summary from the predictions alone."""
+
+import numpy as np
+import pytest
+
+from eyechart import settings
+from eyechart.case import Case
+from eyechart.embedding.fill import prepare
+from eyechart.images.corruptions import corrupted
+from eyechart.images.views import from_arrays
+from eyechart.metrics.robustness import severity_auc, severity_auc_legacy
+from eyechart.tasks.robustness import robustness
+from samples import plain_encoder, refuses
+
+NAMES = ("fog", "contrast", "gaussian_blur")
+
+
+def colors(seed, n):
+    """Images of three colors with noise, that corruptions make hard to tell."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    base = np.array([[122, 110, 110], [110, 122, 110], [110, 110, 122]])[y][:, None, None]
+    pixels = np.clip(base + rng.normal(0, 60, (n, 8, 8, 3)), 0, 255).astype(np.uint8)
+    return from_arrays(pixels, y, classes=("red", "green", "blue"), ids=[f"{seed}-{row}" for row in range(n)])
+
+
+def data():
+    return {split: colors(seed, n) for seed, (split, n) in enumerate((("train", 60), ("val", 30), ("test", 45)))}
+
+
+def case(of=None):
+    return Case(encoder=plain_encoder(), data=of or data(), task="robustness", label="colors")
+
+
+@pytest.fixture(scope="module")
+def measures(tmp_path_factory):
+    with settings.using(cache_dir=tmp_path_factory.mktemp("cache")):
+        return list(robustness(case(), corruptions=NAMES, k=(1, 5)))
+
+
+def found(measures, metric, **facets):
+    return [m for m in measures if m.metric == metric and all(m.facets.get(k) == v for k, v in facets.items())]
+
+
+def one(measures, metric, **facets):
+    (measure,) = found(measures, metric, **facets)
+    return measure
+
+
+def test_every_cell_of_every_probe_has_its_accuracy(measures):
+    for probe in ({"probe": "linear"}, {"probe": "knn", "k": 1}, {"probe": "knn", "k": 5}):
+        cells = {
+            (m.facets["corruption"], m.facets["severity"]) for m in found(measures, "corruption_accuracy", **probe)
+        }
+        assert cells == {(name, severity) for name in NAMES for severity in range(1, 6)}
+        assert one(measures, "accuracy", **probe).n == 45
+
+
+def outcomes(measures, probe):
+    """Of the probe's chosen form: right or wrong without corruption, and by cell."""
+    y = data()["test"].labels
+    clean = one(measures, "accuracy", probe=probe, selected=True).predicted == y
+    cells = {
+        (m.facets["corruption"], m.facets["severity"]): m.predicted == y
+        for m in found(measures, "corruption_accuracy", probe=probe, selected=True)
+    }
+    return clean, cells
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear"])
+def test_every_summary_is_what_the_predictions_make_it(measures, probe):
+    clean, cells = outcomes(measures, probe)
+    mine = {"probe": probe, "selected": True}
+    everything = np.mean([right.mean() for right in cells.values()])
+    assert one(measures, "mean_corruption_accuracy", average="asked", **mine).value == pytest.approx(everything)
+    ratio = one(measures, "relative_robustness", average="asked", normalize="ratio", **mine)
+    assert ratio.value == pytest.approx(everything / clean.mean())
+    above = one(measures, "relative_robustness", average="asked", normalize="above chance", **mine)
+    assert above.value == pytest.approx((everything - 1 / 3) / (clean.mean() - 1 / 3))
+    for name in NAMES:
+        accuracy = np.array([cells[name, severity].mean() for severity in range(1, 6)])
+        area = {s0: one(measures, "severity_auc", corruption=name, severity0=s0, **mine).value for s0 in (False, True)}
+        assert area[False] == pytest.approx(severity_auc(accuracy))
+        assert area[True] == pytest.approx(severity_auc(accuracy, clean=clean.mean()))
+        legacy = one(measures, "severity_auc_legacy", corruption=name, **mine).value
+        assert legacy == pytest.approx(severity_auc_legacy(accuracy))
+
+
+def test_means_say_how_many_cells_they_have_of_how_many(measures):
+    mine = {"probe": "linear"}
+    counts = {
+        m.facets.get("average", m.facets.get("group")): (m.facets["cells"], m.facets["of"])
+        for m in found(measures, "mean_corruption_accuracy", **mine)
+    }
+    assert counts == {
+        **{"asked": (15, 15), "common": (10, 75), "prior": (15, 80), "all": (15, 95)},
+        **{"weather": (5, 20), "digital": (5, 20)},
+    }
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear"])
+def test_intervals_hold_the_value_and_are_for_the_images(measures, probe):
+    _clean, cells = outcomes(measures, probe)
+    measure = one(measures, "mean_corruption_accuracy", average="asked", probe=probe, selected=True)
+    spread = np.mean(list(cells.values()), axis=0).std(ddof=1) / 45**0.5
+    assert measure.low < measure.value < measure.high
+    assert (measure.high - measure.low) / 2 == pytest.approx(2.0154 * spread, rel=0.15)  # Student's t, 44 degrees
+    assert measure.n == 45
+
+
+def test_the_interval_of_a_ratio_is_that_of_a_jackknife(measures):
+    clean, cells = outcomes(measures, "linear")
+    share, n = np.mean(list(cells.values()), axis=0), 45
+    ratios = [np.delete(share, row).mean() / np.delete(clean, row).mean() for row in range(n)]
+    error = ((n - 1) / n * np.sum((np.array(ratios) - np.mean(ratios)) ** 2)) ** 0.5
+    measure = one(measures, "relative_robustness", average="asked", normalize="ratio", probe="linear")
+    assert (measure.high - measure.low) / 2 == pytest.approx(2.0154 * error, rel=0.15)
+
+
+def test_changes_are_those_of_predictions_embeddings_and_neighbors(measures):
+    test = data()["test"]
+    view = corrupted(test, "fog", 4)
+    encoder, rows = plain_encoder(), np.arange(45)
+    seen = lambda images, rows: encoder.forward(prepare(encoder, images.batch(rows)))  # noqa: E731
+    before, after = seen(test, rows), seen(view, rows)
+    cosines = (before * after).sum(1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
+    of = {"corruption": "fog", "severity": 4}
+    assert one(measures, "embedding_stability", **of).value == pytest.approx(cosines.mean(), abs=1e-5)
+    train = seen(data()["train"], np.arange(60))
+    near = [np.argsort(-(x @ train.T) / np.linalg.norm(train, axis=1), kind="stable")[:, :10] for x in (before, after)]
+    stays = [len(set(a) & set(b)) / 10 for a, b in zip(*near, strict=True)]
+    assert one(measures, "neighbor_overlap", **of).value == pytest.approx(np.mean(stays), abs=0.02)
+    first = one(measures, "accuracy", probe="linear", selected=True).predicted
+    then = one(measures, "corruption_accuracy", probe="linear", **of).predicted
+    assert one(measures, "flip_rate", probe="linear", **of).value == (first != then).mean()
+
+
+def test_probabilities_are_measured_under_corruption(measures):
+    assert len(found(measures, "ece", probe="linear", calibrated=True)) == 16
+    assert found(measures, "ece", probe="knn") == []
+
+
+def test_small_images_are_corrupted_as_cifars_and_large_ones_as_imagenets():
+    assert one(list(robustness(case(), corruptions=("contrast",), severities=(3,), k=(1,))), "flip_rate", probe="knn")
+    small = list(robustness(case(), corruptions=("contrast",), severities=(3,), k=(1,)))
+    assert {m.facets["profile"] for m in found(small, "corruption_accuracy")} == {"cifar-c"}
+    photo = list(robustness(case(), profile="photo", severities=(1, 5), k=(1,)))
+    names = {m.facets["corruption"] for m in found(photo, "corruption_accuracy")}
+    assert names == {"overexposure", "underexposure", "jpeg_quality", "downscale", "crop", "rotation"}
+    assert {m.facets["average"] for m in found(photo, "mean_corruption_accuracy")} == {"asked"}
+
+
+def official(*cells):
+    """Data with corrupted splits of their own."""
+    whole = data()
+    return whole | {f"test/{n}/{s}": corrupted(whole["test"], n, s) for n, s in cells}
+
+
+def test_splits_that_the_data_have_come_before_made_ones_and_missing_ones_are_named():
+    of = case(official(("fog", 1), ("fog", 2), ("snow", 1)))
+    measures = list(robustness(of, corruptions=("fog", "snow", "frost"), severities=(1, 2), k=(1,)))
+    assert {m.facets["profile"] for m in found(measures, "corruption_accuracy")} == {"official"}
+    assert of.notes == ["of 6 corrupted splits 3 are missing: snow (2), frost (1, 2)"]
+    mean = one(measures, "mean_corruption_accuracy", average="asked", probe="linear")
+    assert (mean.facets["cells"], mean.facets["of"]) == (3, 6)
+    assert {m.facets["corruption"] for m in found(measures, "severity_auc")} == {"fog"}  # no area with a gap in it
+
+
+def test_the_same_splits_made_or_there_give_the_same_numbers():
+    made = list(robustness(case(), corruptions=("fog",), severities=(1, 2), profile="cifar-c", k=(1,)))
+    there = list(robustness(case(official(("fog", 1), ("fog", 2))), corruptions=("fog",), severities=(1, 2), k=(1,)))
+    assert [m.value for m in made] == [m.value for m in there]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"corruptions": ("fogg",)}, ("'fogg'",)),
+        ({"severities": (6,)}, ("severity must be 1, 2, 3, 4 or 5; got 6",)),
+        ({"severities": ()}, ("severities",)),
+        ({"corruptions": ()}, ("corruptions",)),
+        ({"profile": "photo", "corruptions": ("fog",)}, ("the profile photo has no corruption 'fog'",)),
+        ({"profile": "official"}, ("no split test/<corruption>/<severity>",)),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_embedded(options, words):
+    def no_forward(batch):
+        raise AssertionError("embedded")
+
+    with refuses(*words):
+        list(
+            robustness(
+                Case(encoder=plain_encoder(forward=no_forward), data=data(), task="t", label="colors"), **options
+            )
+        )
+
+
+def test_other_images_in_a_corrupted_split_are_refused():
+    whole = data()
+    with refuses("test/fog/1 must have the images of test, by id"):
+        list(robustness(case(whole | {"test/fog/1": whole["val"]}), corruptions=("fog",), severities=(1,), k=(1,)))
