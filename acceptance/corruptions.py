@@ -26,21 +26,19 @@ from eyechart.images.corruptions import corrupt
 from eyechart.images.corruptions.profiles import COMMON, EXTRA, SEVERITIES
 from eyechart.images.fingerprints import hash_arrays
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks" / "corruptions"))
+
+from upstream import READ
+
 FIXED = (
     *("defocus_blur", "zoom_blur", "gaussian_blur", "brightness", "contrast", "saturate"),
     *("pixelate", "jpeg_compression"),
 )
 TIMES = 12
 BANDS = (0, 0.09, 0.18, 0.3, 0.75)  # in cycles per pixel
-UPSTREAM = """
-import sys
-source = open(sys.argv[1]).read().partition("import collections")[0]
-for old, new in {
-    "multichannel=True": "channel_axis=-1", "np.float_": "np.float64", "np.fromstring": "np.frombuffer",
-    "scipy.ndimage.interpolation": "scipy.ndimage",
-}.items():
-    source = source.replace(old, new)
-exec(source)
+UPSTREAM = (
+    READ
+    + """
 np.random.seed(0)
 images, names = np.load(sys.argv[2]), sys.argv[4].split(",")
 made = {
@@ -49,6 +47,7 @@ made = {
 }
 np.savez(sys.argv[3], **made)
 """
+)
 
 
 def theirs(program: Path, python: str, images: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -24,18 +24,13 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[1] / "probes"))
 
 from timing import fair, note
+from upstream import READ
 
 BATCH, ALL = 200, 10_000
-UPSTREAM = """
-import sys, time, json
-source = open(sys.argv[1]).read().partition("import collections")[0]
-for old, new in {
-    "multichannel=True": "channel_axis=-1", "np.float_": "np.float64", "np.fromstring": "np.frombuffer",
-    "scipy.ndimage.interpolation": "scipy.ndimage",
-}.items():
-    source = source.replace(old, new)
-exec(source)
-import cv2
+UPSTREAM = (
+    READ
+    + """
+import cv2, json, time
 cv2.setNumThreads(1)
 images = [PILImage.fromarray(x) for x in np.load(sys.argv[2])]
 seconds = {}
@@ -49,6 +44,7 @@ for name in sys.argv[3].split(","):
         seconds[name].append((time.perf_counter() - start) / len(images))
 print(json.dumps(seconds))
 """
+)
 
 
 def theirs(program: Path, python: str, file: Path, names: list[str]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from eyechart.images.corruptions import corrupted
 from eyechart.images.views import from_arrays
 from eyechart.metrics.robustness import severity_auc, severity_auc_legacy
 from eyechart.tasks.robustness import robustness
-from samples import plain_encoder, refuses
+from samples import plain_encoder, refuses, toy
 
 NAMES = ("fog", "contrast", "gaussian_blur")
 
@@ -140,10 +140,14 @@ def test_probabilities_are_measured_under_corruption(measures):
     assert found(measures, "ece", probe="knn") == []
 
 
-def test_small_images_are_corrupted_as_cifars_and_large_ones_as_imagenets():
-    assert one(list(robustness(case(), corruptions=("contrast",), severities=(3,), k=(1,))), "flip_rate", probe="knn")
-    small = list(robustness(case(), corruptions=("contrast",), severities=(3,), k=(1,)))
-    assert {m.facets["profile"] for m in found(small, "corruption_accuracy")} == {"cifar-c"}
+@pytest.mark.parametrize(("side", "profile"), [(64, "cifar-c"), (65, "imagenet-c")])
+def test_small_images_are_corrupted_as_cifars_and_large_ones_as_imagenets(side, profile):
+    whole = {split: toy(12, size=side, seed=seed, name=split) for seed, split in enumerate(("train", "val", "test"))}
+    made = list(robustness(case(whole), corruptions=("contrast",), severities=(3,), k=(1,)))
+    assert {m.facets["profile"] for m in found(made, "corruption_accuracy")} == {profile}
+
+
+def test_of_photographs_only_what_was_asked_for_is_summed_up():
     photo = list(robustness(case(), profile="photo", severities=(1, 5), k=(1,)))
     names = {m.facets["corruption"] for m in found(photo, "corruption_accuracy")}
     assert names == {"overexposure", "underexposure", "jpeg_quality", "downscale", "crop", "rotation"}

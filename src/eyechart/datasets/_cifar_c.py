@@ -10,14 +10,11 @@ from jaxtyping import UInt8
 from eyechart.datasets._binary import hashed
 from eyechart.datasets._download import Archive, mend, obtain
 from eyechart.errors import EyechartError
+from eyechart.images.corruptions.profiles import COMMON, EXTRA
 from eyechart.progress import progress
 from eyechart.types import Dataset, Images
 
-COMMON = (
-    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-    *("snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
-)  # the 15 of the paper's figures, in their order
-CORRUPTIONS = (*COMMON, "speckle_noise", "gaussian_blur", "spatter", "saturate")
+CORRUPTIONS = (*COMMON, *EXTRA)
 _SEVERITIES = 5
 
 

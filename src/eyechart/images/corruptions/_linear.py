@@ -19,7 +19,7 @@ from eyechart.types import Batch
 
 _TOGETHER = 16  # images in a block
 _WIDE = 16  # numbers side by side from which on columns need not be turned into rows
-_NUDGE = np.float32(1 / 512)  # of a gray level: rounding errors must not push a whole number below itself
+NUDGE = np.float32(1 / 512)  # of a gray level: rounding errors must not push a whole number below itself
 
 
 class Operator(NamedTuple):
@@ -172,10 +172,10 @@ def _outward(block: np.ndarray, images: np.ndarray) -> None:
         for column in range(width):
             for channel in range(3):
                 for image in range(n):
-                    value = block[row, column, channel * n + image] + _NUDGE
+                    value = block[row, column, channel * n + image] + NUDGE
                     images[image, row, column, channel] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
 
 
 def gray_levels(values: Float32[np.ndarray, "*s"]) -> UInt8[np.ndarray, "*s"]:
     """Cut values off to whole numbers from 0 to 255, as `as_bytes` does."""
-    return np.clip(values + _NUDGE, 0, 255).astype(np.uint8)
+    return np.clip(values + NUDGE, 0, 255).astype(np.uint8)

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 
 from eyechart.compiled import compiled
 
+Seeds = UInt64[np.ndarray, " n"]  # one for each image
 _STEP, _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _R30, _R27, _R31, _R11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 _UNIT = 1.0 / (1 << 53)

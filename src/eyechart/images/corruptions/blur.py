@@ -5,14 +5,13 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, UInt64
+from jaxtyping import Float32, Int32
 
 from eyechart.compiled import compiled
 from eyechart.images.corruptions import _linear
-from eyechart.images.corruptions._random import mixed, uniform
+from eyechart.images.corruptions._random import Seeds, mixed, uniform
 from eyechart.types import Batch
 
-Seeds = UInt64[np.ndarray, " n"]
 Shifts = tuple[Int32[np.ndarray, "k 2"], Float32[np.ndarray, " k"]]
 _PLENTY = np.uint64(0xFFFFFFFF)
 

@@ -8,16 +8,15 @@ import io
 
 import cv2
 import numpy as np
-from jaxtyping import UInt64
 from PIL import Image
 
 from eyechart.compiled import compiled
 from eyechart.images.corruptions import _linear
-from eyechart.images.corruptions._random import uniform
+from eyechart.images.corruptions._linear import NUDGE
+from eyechart.images.corruptions._random import Seeds, uniform
 from eyechart.images.resize import resized
 from eyechart.types import Batch, Pixels
 
-Seeds = UInt64[np.ndarray, " n"]
 _F0, _F1, _F255 = np.float32(0), np.float32(1), np.float32(255)
 
 
@@ -44,11 +43,16 @@ def saturate(images: Batch, seeds: Seeds, factor: float, more: float) -> Batch:
 
 def pixelate(images: Batch, seeds: Seeds, scale: float) -> Batch:
     """Reduce by box averaging and enlarge again, as Pillow does it."""
+    height, width = images.shape[1:3]
+    return through_small(images, (max(1, int(height * scale)), max(1, int(width * scale))), "box")
+
+
+def through_small(images: Batch, small: tuple[int, int], interpolation: str) -> Batch:
+    """Resize to fewer rows and columns, and back."""
     (height, width), out = images.shape[1:3], np.empty_like(images)
-    small = max(1, int(height * scale)), max(1, int(width * scale))
     for row, image in enumerate(images):
-        reduced = resized(image, small, (0, small[0]), (0, small[1]), "box")
-        out[row] = resized(reduced, (height, width), (0, height), (0, width), "box")
+        reduced = resized(image, small, (0, small[0]), (0, small[1]), interpolation)
+        out[row] = resized(reduced, (height, width), (0, height), (0, width), interpolation)
     return out
 
 
@@ -113,7 +117,7 @@ def _about_means(images: np.ndarray, kept: np.float32, out: np.ndarray) -> None:
         for channel in range(3):
             mean = np.float32(sums[channel] / (height * width))
             for level in range(256):
-                value = (np.float32(level) - mean) * kept + mean + np.float32(1 / 512)
+                value = (np.float32(level) - mean) * kept + mean + NUDGE
                 levels[channel, level] = np.uint8(min(max(value, _F0), _F255))
         for row in range(height):
             for column in range(width):
@@ -152,7 +156,7 @@ def _displaced(image: np.ndarray, field: np.ndarray, out: np.ndarray) -> None:
                 above = image[r0, c0, channel] * (_F1 - right) + image[r0, c1, channel] * right
                 below = image[r1, c0, channel] * (_F1 - right) + image[r1, c1, channel] * right
                 value = above * (_F1 - lower) + below * lower
-                out[row, column, channel] = np.uint8(min(max(value + np.float32(1 / 512), _F0), _F255))
+                out[row, column, channel] = np.uint8(min(max(value + NUDGE, _F0), _F255))
 
 
 @compiled
@@ -164,7 +168,7 @@ def _brightened(pixels: np.ndarray, more: np.float32, out: np.ndarray) -> None:
         scale = brighter / value if value > 0 else _F0
         for channel in range(3):
             scaled = np.float32(pixels[place, channel]) * scale if value > 0 else brighter
-            out[place, channel] = np.uint8(min(scaled + np.float32(1 / 512), _F255))
+            out[place, channel] = np.uint8(min(scaled + NUDGE, _F255))
 
 
 @compiled
@@ -179,4 +183,4 @@ def _saturated(pixels: np.ndarray, factor: np.float32, more: np.float32, out: np
             share = (value - np.float32(pixels[place, channel])) / (value - least) if value > least else _F1
             if value == least and channel == 0:
                 share = _F0
-            out[place, channel] = np.uint8(min(value - value * wanted * share + np.float32(1 / 512), _F255))
+            out[place, channel] = np.uint8(min(value - value * wanted * share + NUDGE, _F255))

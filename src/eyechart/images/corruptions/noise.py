@@ -3,14 +3,13 @@
 import functools
 
 import numpy as np
-from jaxtyping import UInt8, UInt64
+from jaxtyping import UInt8
 from scipy.special import gammaln
 
 from eyechart.compiled import compiled
-from eyechart.images.corruptions._random import fill_with_bits, normals
+from eyechart.images.corruptions._random import Seeds, fill_with_bits, normals
 from eyechart.types import Batch
 
-Seeds = UInt64[np.ndarray, " n"]
 _QUANTILES = 4096
 _F0, _F255, _HALF = np.float32(0), np.float32(255), np.uint32(0x7FFFFFFF)
 

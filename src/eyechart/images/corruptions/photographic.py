@@ -5,14 +5,13 @@ They act on an image as it is, whatever its size, and are no part of any publish
 
 import cv2
 import numpy as np
-from jaxtyping import UInt64
 
 from eyechart.images.corruptions import _linear
-from eyechart.images.corruptions.digital import jpeg_compression
+from eyechart.images.corruptions._random import Seeds
+from eyechart.images.corruptions.digital import jpeg_compression, through_small
 from eyechart.images.resize import resized
 from eyechart.types import Batch
 
-Seeds = UInt64[np.ndarray, " n"]
 _GAMMA = 2.4  # of sRGB, above its short straight beginning
 jpeg_quality = jpeg_compression
 
@@ -37,12 +36,8 @@ def _exposed(stops: float) -> np.ndarray:
 
 def downscale(images: Batch, seeds: Seeds, factor: float) -> Batch:
     """Reduce both sides to a share and enlarge them again, bicubically, as Pillow does it."""
-    (height, width), out = images.shape[1:3], np.empty_like(images)
-    small = max(1, round(height * factor)), max(1, round(width * factor))
-    for row, image in enumerate(images):
-        reduced = resized(image, small, (0, small[0]), (0, small[1]), "bicubic")
-        out[row] = resized(reduced, (height, width), (0, height), (0, width), "bicubic")
-    return out
+    height, width = images.shape[1:3]
+    return through_small(images, (max(1, round(height * factor)), max(1, round(width * factor))), "bicubic")
 
 
 def crop(images: Batch, seeds: Seeds, share: float) -> Batch:

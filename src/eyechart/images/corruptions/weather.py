@@ -2,18 +2,18 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt64
+from jaxtyping import Float32
 
 from eyechart.compiled import compiled
 from eyechart.images.corruptions import _frost, _linear
-from eyechart.images.corruptions._random import mixed, normals, uniform
+from eyechart.images.corruptions._linear import NUDGE
+from eyechart.images.corruptions._random import Seeds, mixed, normals, uniform
 from eyechart.images.corruptions.blur import moved
 from eyechart.types import Batch
 
-Seeds = UInt64[np.ndarray, " n"]
 _TOGETHER = 16  # layers that are drawn at a time
 _LOW16, _16 = np.uint64(0xFFFF), np.uint64(16)
-_F0, _F1, _F255, _NUDGE = np.float32(0), np.float32(1), np.float32(255), np.float32(1 / 512)
+_F0, _F1, _F255 = np.float32(0), np.float32(1), np.float32(255)
 _RED, _GREEN, _BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)
 _WATER, _MUD = (175, 238, 238), (63, 42, 20)
 _RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)  # light from the lower right
@@ -159,7 +159,7 @@ def _snowed(images: np.ndarray, fallen: np.ndarray, share: np.float32, out: np.n
                 twice = np.float32(fallen[image, row, column]) + fallen[image, height - 1 - row, width - 1 - column]
                 for channel in range(3):
                     value = np.float32(pixel[channel])
-                    value = share * value + (_F1 - share) * max(value, white) + twice + _NUDGE
+                    value = share * value + (_F1 - share) * max(value, white) + twice + NUDGE
                     out[image, row, column, channel] = np.uint8(min(value, _F255))
 
 
@@ -176,7 +176,7 @@ def _frosted(
             line, source, ice = out[image, row], images[image, row], picture[top + row, left : left + width]
             for column in range(width):
                 for channel in range(3):
-                    value = kept * source[column, channel] + share * ice[column, channel] + _NUDGE
+                    value = kept * source[column, channel] + share * ice[column, channel] + NUDGE
                     line[column, channel] = np.uint8(min(value, _F255))
 
 
@@ -194,7 +194,7 @@ def _fogged(
             for column in range(width):
                 added = (plasma[row, column] - least) * thick
                 for channel in range(3):
-                    value = (images[image, row, column, channel] + added) * scale + _NUDGE
+                    value = (images[image, row, column, channel] + added) * scale + NUDGE
                     out[image, row, column, channel] = np.uint8(min(value, _F255))
 
 
@@ -232,5 +232,5 @@ def _splashed(images: np.ndarray, wet: np.ndarray, color: np.ndarray, covers: bo
                 opaque = wet[image, row, column]
                 clear = _F1 - opaque if covers else _F1
                 for channel in range(3):
-                    value = images[image, row, column, channel] * clear + color[channel] * opaque + _NUDGE
+                    value = images[image, row, column, channel] * clear + color[channel] * opaque + NUDGE
                     out[image, row, column, channel] = np.uint8(min(value, _F255))
