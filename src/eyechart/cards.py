@@ -1,7 +1,6 @@
 """Cards of encoders: what is known of published weights. Nothing is built, and no heavy library is imported."""
 
 import dataclasses
-import difflib
 import functools
 import re
 import tomllib
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eyechart.entries import Kind, alias_tables, entries
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, did_you_mean
 from eyechart.registry import bind
 from eyechart.signatures import names_in
 from eyechart.specs import Spec, parse
@@ -198,8 +197,7 @@ def fields() -> tuple[str, ...]:
 def check_field(name: str) -> None:
     """Raise EyechartError where cards have no such field."""
     if name not in fields():
-        near = difflib.get_close_matches(name, fields(), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, fields(), n=1)
         raise EyechartError(f"by: cards of encoders have no field {name!r}.{hint} They have {', '.join(fields())}.")
 
 

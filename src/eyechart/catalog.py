@@ -5,7 +5,6 @@ Nothing heavy is imported for a list; showing an encoder builds it when its tran
 
 import ast
 import dataclasses
-import difflib
 import math
 import re
 import shlex
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 from eyechart import settings, study
 from eyechart.cards import Card, cards, cards_of
-from eyechart.errors import EyechartError, NotHere, Unavailable
+from eyechart.errors import EyechartError, NotHere, Unavailable, did_you_mean
 from eyechart.metrics.names import metrics
 from eyechart.registry import Bound, Entry, Kind, bind, entries
 from eyechart.signatures import Option, names_in
@@ -57,8 +56,7 @@ def _kind(kind: str) -> Any:
     }
     kind = plural.get(kind, "metrics" if kind == "metric" else kind)
     if kind not in LIST_KINDS:
-        near = difflib.get_close_matches(kind, LIST_KINDS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(kind, LIST_KINDS, n=1)
         raise EyechartError(f"the kind must be one of {', '.join(LIST_KINDS)}; got {kind!r}.{hint}")
     return kind
 

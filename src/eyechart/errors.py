@@ -43,6 +43,12 @@ def near(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     return [small[one] for one in difflib.get_close_matches(name.lower(), small, n=n)]
 
 
+def did_you_mean(name: str, known: Iterable[str], n: int = 3) -> str:
+    """Give a question to end a line with, " Did you mean a or b?", or nothing where no known name is near."""
+    found = near(name, known, n)
+    return f" Did you mean {' or '.join(found)}?" if found else ""
+
+
 def not_here(error: BaseException | None) -> NotHere | None:
     """Give the NotHere that an error is, or that led to it; None where something else is wrong."""
     while error is not None and not isinstance(error, NotHere):

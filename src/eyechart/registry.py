@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from eyechart.entries import KINDS, Entry, Kind, aliases, entries, plugin_entries
-from eyechart.errors import EyechartError, near
+from eyechart.errors import EyechartError, did_you_mean, near
 from eyechart.libraries import torchvision_needed
 from eyechart.signatures import conform, is_tuple, names_in
 from eyechart.specs import Spec, literal, parse, written
@@ -173,7 +173,7 @@ def _bound_options(entry: Entry, spec: Spec) -> dict[str, Any]:
     options = {option.name: option for option in entry.function.options}
     for name in spec.options:
         if name not in options:
-            hint = f" Did you mean {meant[0]}?" if (meant := near(name, options, n=1)) else ""
+            hint = did_you_mean(name, options, n=1)
             allowed = f"Its options are {', '.join(options)}." if options else "It has no options."
             raise EyechartError(f"{entry.name} has no option {name!r}.{hint} {allowed}")
     bound = {}

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from eyechart.errors import EyechartError, near
+from eyechart.errors import EyechartError, did_you_mean
 
 _FOLDER = Path(__file__).parent / "studies"
 _LISTS = ("encoders", "data", "tasks")
@@ -41,7 +41,7 @@ def read_study(name: str) -> Study:
             raise EyechartError(f"no study is called {name!r}; for the images of a folder write --data {name}.")
         if name.endswith(".toml"):
             raise EyechartError(f"there is no file {path}.")
-        hint = f" Did you mean {meant[0]}?" if (meant := near(name, names(), n=1)) else ""
+        hint = did_you_mean(name, names(), n=1)
         known = ", ".join(names())
         raise EyechartError(f"no study is called {name!r}.{hint} There are {known}; a file of your own ends in .toml.")
     try:

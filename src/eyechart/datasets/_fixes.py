@@ -1,7 +1,6 @@
 """Corrections to a folder that lie in a CSV beside it: images dropped, relabeled or moved, and no file touched."""
 
 import dataclasses
-import difflib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from eyechart.datasets._drawing import by_content
 from eyechart.datasets._listing import SPLITS
 from eyechart.datasets._table import Table, read_table, shown
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, did_you_mean, near
 from eyechart.images.views import rows
 from eyechart.types import Dataset, Images, Pixels
 
@@ -113,12 +112,11 @@ def _impossible(name: str, verb: str, value: str, known: Collection[str], data: 
     """Say what is unknown of an action: the image, the class or the split; nothing where all is well."""
     classes = next(iter(data.values())).classes
     if name not in known and verb != "keep":
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ". Paths are relative to it, and the file is read as UTF-8."
+        like = near(name, known, n=1)
+        hint = f"; did you mean {like[0]}?" if like else ". Paths are relative to it, and the file is read as UTF-8."
         return f"there is no image {shown(name)} in {root}{hint}"
     if verb == "label" and value not in classes:
-        near = difflib.get_close_matches(value, classes, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(value, classes, n=1)
         several = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         return f"no class is called {value!r}.{hint} There are {several}."
     if verb == "split" and value not in data:

@@ -1,13 +1,12 @@
 """Some classes, splits and images of a data set."""
 
-import difflib
 import logging
 from collections.abc import Sequence
 
 from eyechart.datasets._classmaps import united
 from eyechart.datasets._nested import classes_of, counted, opened, relabeled
 from eyechart.datasets._sampling import few
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, did_you_mean
 from eyechart.images.views import detached
 from eyechart.types import Dataset, DataSpec, Images
 
@@ -59,10 +58,9 @@ def _of_classes(data: Dataset, wanted: Sequence[str], label: str) -> Dataset:
     names, asked = united([own, wanted])
     for name, given in zip(asked, wanted, strict=True):
         if name not in names:
-            near = difflib.get_close_matches(given, own, n=3)
             all_or_some = f"There are {', '.join(own[:10])}{', ...' if len(own) > 10 else '.'}"
-            hint = f"Did you mean {' or '.join(near)}?" if near else all_or_some
-            raise EyechartError(f"subset: {label} has no class {given!r}. {hint}")
+            hint = did_you_mean(given, own) or f" {all_or_some}"
+            raise EyechartError(f"subset: {label} has no class {given!r}.{hint}")
     shared = tuple(spelled for spelled in names if spelled in asked)
     kept = {split: relabeled(images, names, shared) for split, images in data.items()}
     if empty := [split for split, images in kept.items() if not len(images)]:

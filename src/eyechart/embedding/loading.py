@@ -11,7 +11,6 @@ import re
 import secrets
 import threading
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,14 @@ from eyechart.errors import EyechartError
 from eyechart.files import digest, read_json, sha256_of, write_json
 from eyechart.images import transform
 from eyechart.images.fingerprints import hash_files
+from eyechart.libraries import installed
 from eyechart.registry import Bound, bind
 from eyechart.signatures import names_in
 from eyechart.types import Derived, Encoder, Transform
 
 log = logging.getLogger("eyechart")
 _MEMO = ("key", "dim", "distance", "transform", "lookup", "loaded", "text", "stride")
+_version = functools.cache(installed)
 _LIBRARIES = ("eyechart", "torch", "torchvision", "timm", "open_clip_torch", "transformers", "onnxruntime")
 
 
@@ -186,13 +187,5 @@ def _tupled(value: Any) -> Any:
 def _memo_path(bound: Bound) -> Path:
     # A checkpoint may be of a network in a plugin file, which its spec does not name.
     plugins = [sha256_of(path) for path in settings.active().plugins if path.is_file()]
-    asked = digest(identity(bound), [_version(library) for library in _LIBRARIES], plugins, arithmetic())
+    asked = digest(identity(bound), [_version(library) or "" for library in _LIBRARIES], plugins, arithmetic())
     return settings.active().cache_dir / "keys" / f"{bound.name}-{asked[:24]}.json"
-
-
-@functools.cache
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""

@@ -1,11 +1,10 @@
 """Configurations of transformers: read from a place or stated in a spec, every key accounted for."""
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
 from eyechart.encoders._hf_network import Place, had, library, quietly
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, did_you_mean
 
 # What a configuration says that is no part of the architecture.
 _NO_ARCHITECTURE = {"_name_or_path", "architectures", "dtype", "id2label", "label2id", "transformers_version"}
@@ -31,8 +30,7 @@ def _stated(name: str, options: dict[str, Any]) -> Any:
     mapping = library().CONFIG_MAPPING
     kind = options.pop("model_type", None)
     if kind not in mapping:
-        near = difflib.get_close_matches(str(kind), list(mapping), n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ' Such as config={"model_type": "dinov2"}.'
+        hint = did_you_mean(str(kind), mapping) or ' Such as config={"model_type": "dinov2"}.'
         raise EyechartError(f"hf:{name}: config must state a model_type of transformers; got {kind!r}.{hint}")
     try:
         with quietly():
@@ -43,8 +41,7 @@ def _stated(name: str, options: dict[str, Any]) -> Any:
         raise EyechartError(f"hf:{name}: {kind} does not take this config: {what}") from error
     if strange:
         _, key, known = strange
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(key, known, n=1)
         raise EyechartError(f"hf:{name}: the config of {config.model_type} has no {key!r}.{hint}")
     return config
 

@@ -1,7 +1,6 @@
 """Any model of open_clip, images and texts in one space, with its own transform and activation."""
 
 import dataclasses
-import difflib
 import functools
 import json
 import logging
@@ -19,7 +18,7 @@ from eyechart.encoders import _towers
 from eyechart.encoders._hub import commit_in, hub_if_it_answers, hub_reason, hub_remedy
 from eyechart.encoders._torch import from_module
 from eyechart.encoders._weights import first_line, load_into, read_state, taking, tensors_from
-from eyechart.errors import EyechartError, Unavailable
+from eyechart.errors import EyechartError, Unavailable, did_you_mean
 from eyechart.types import Encoder, FilePath, Transform
 
 log = logging.getLogger("eyechart")
@@ -112,8 +111,7 @@ def _described(name: str) -> _Model:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(name.partition("/")[0], known, n=3)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
+    return did_you_mean(name, known) or did_you_mean(name.partition("/")[0], known)
 
 
 def _described_by_hub(name: str) -> _Model:

@@ -1,6 +1,5 @@
 """Any network of timm, with its own transform."""
 
-import difflib
 import importlib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from eyechart.encoders import _pooling
 from eyechart.encoders._hub import commit_of, hub_if_it_answers, hub_reason, hub_remedy
 from eyechart.encoders._torch import from_module, seeded_init
 from eyechart.encoders._weights import first_line, load_into, read_state, taking, tensors_from
-from eyechart.errors import EyechartError, NotHere, Unavailable
+from eyechart.errors import EyechartError, NotHere, Unavailable, did_you_mean
 from eyechart.types import Encoder, FilePath, Transform
 
 _FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository of the hub
@@ -84,8 +83,7 @@ def _check_name(name: str) -> None:
             tags = ", ".join(sorted(library.list_pretrained(f"{bare}.*")))
             raise EyechartError(f"timm has no weights called {name!r}; for {bare} it has {tags or 'none'}.")
         return
-    near = difflib.get_close_matches(name, library.list_models() + library.list_pretrained(), n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint = did_you_mean(name, library.list_models() + library.list_pretrained())
     raise EyechartError(f"timm {library.__version__} has no model called {name!r}.{hint}")
 
 

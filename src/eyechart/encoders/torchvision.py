@@ -1,6 +1,5 @@
 """Any classification network of torchvision, with the transform of its weights."""
 
-import difflib
 import http.client
 import logging
 import re
@@ -16,7 +15,7 @@ from eyechart import settings
 from eyechart.encoders._hub import answers
 from eyechart.encoders._torch import from_module, seeded_init
 from eyechart.encoders._weights import first_line, load_into, read_state, taking, tensors_from
-from eyechart.errors import EyechartError, NotHere, Unavailable
+from eyechart.errors import EyechartError, NotHere, Unavailable, did_you_mean
 from eyechart.files import check_writable, sha256_of
 from eyechart.images.transform import share_of
 from eyechart.types import Encoder, FilePath, Transform
@@ -75,8 +74,7 @@ def _published(name: str) -> Any:
             raise EyechartError(
                 f"torchvision's {architecture} is no network that classifies images, so it is no encoder."
             )
-        near = difflib.get_close_matches(architecture, known, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(architecture, known)
         raise EyechartError(f"torchvision has no classification network called {architecture!r}.{hint}")
     members: Any = models.get_model_weights(architecture)
     if tag and tag not in members.__members__:

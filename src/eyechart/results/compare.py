@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyechart.cards import check_field
-from eyechart.errors import EyechartError, near
+from eyechart.errors import EyechartError, did_you_mean
 from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.results.costs import COSTS, costs
@@ -177,8 +177,7 @@ def _comparable(found: Sequence[Record]) -> list[str]:
 
 
 def _unknown(metric: str, comparable: Collection[str]) -> str:
-    meant = near(metric, comparable) or near(metric, sorted(metrics()))
-    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    hint = did_you_mean(metric, comparable) or did_you_mean(metric, sorted(metrics()))
     return f"no metric is called {metric!r}.{hint} What is stored here can be compared by: {_listed(comparable)}."
 
 

@@ -7,7 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Collection
 
-from eyechart.errors import EyechartError, near
+from eyechart.errors import EyechartError, did_you_mean
 from eyechart.metrics.names import metrics
 
 _COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
@@ -111,6 +111,5 @@ def _unreadable(text: str) -> EyechartError:
 
 
 def _unknown(name: str, names: Collection[str]) -> str:
-    meant = near(name, sorted(names))
-    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    hint = did_you_mean(name, sorted(names))
     return f"where: nothing is called {name!r}.{hint} `eyechart list metrics` names all that can be compared."

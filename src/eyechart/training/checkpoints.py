@@ -10,11 +10,9 @@ A folder with
 folder is part of an encoder's identity: keep what else training writes in another one.
 """
 
-import contextlib
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from jaxtyping import UInt8
 from eyechart.errors import EyechartError, Unavailable
 from eyechart.files import check_writable, read_json, sha256_of, write_bytes, write_json
 from eyechart.images.transform import check
+from eyechart.libraries import installed
 from eyechart.registry import bind
 from eyechart.specs import written
 from eyechart.types import Encoder, Images, Transform
@@ -156,11 +155,7 @@ def seen_images(folder: Path, images: Images) -> int | None:
 
 def versions() -> dict[str, str]:
     """Give the versions of the libraries that name the tensors of networks."""
-    found = {}
-    for library in _LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[library] = version(library)
-    return found
+    return {library: found for library in _LIBRARIES if (found := installed(library)) is not None}
 
 
 def _without_weights(spec: str, encoder: Encoder, sight: Transform | None) -> str:
