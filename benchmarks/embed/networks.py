@@ -93,13 +93,13 @@ def agreement(name: str, images: "Images") -> list[str]:
     import torch
 
     from eyechart import settings
-    from eyechart.embedding import fill
+    from eyechart.embedding import preparing
 
     encoders = {way: built(name, flags) for way, flags in OURS.items()}
     first = encoders["eyechart"]
     network: Any = timm.create_model(name, pretrained=False, num_classes=0).eval()
     network.load_state_dict(first.module.state_dict())
-    squares = np.concatenate([fill.prepare(first, images.load(row)[None]) for row in range(len(images))])
+    squares = np.concatenate([preparing.prepare(first, images.load(row)[None]) for row in range(len(images))])
     transform = first.transform
     assert transform is not None
     pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).contiguous().float() / 255

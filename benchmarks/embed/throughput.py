@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from eyechart import settings
-from eyechart.embedding import fill
+from eyechart.embedding import preparing
 from eyechart.embedding.embed import embed
 from eyechart.embedding.loading import load_encoder
 from eyechart.images.splits import limited
@@ -57,7 +57,7 @@ def through_embed(encoder: Encoder, images: Images, batch: int) -> None:
 def prepared_only(encoder: Encoder, images: Images) -> None:
     """Decode and resize as the threads do, one after another."""
     for row in range(len(images)):
-        fill.prepare(encoder, images.load(row)[None])
+        preparing.prepare(encoder, images.load(row)[None])
 
 
 def timed(work: Callable[[], None], n: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from eyechart import settings
 from eyechart.cards import cards_of
-from eyechart.embedding import fill
+from eyechart.embedding import fill, preparing
 from eyechart.embedding.derived import leaves
 from eyechart.embedding.embed import stored_already
 from eyechart.errors import EyechartError, NotHere, not_here
@@ -144,6 +144,6 @@ def _embed_sample(encoder: Encoder, unit: Images, rows: list[int]) -> None:
     images = []
     for row in rows:
         with contextlib.suppress(Unreadable):  # said when the run comes to it
-            images.append(fill.prepare(encoder, [unit.load(row)]))
+            images.append(preparing.prepare(encoder, [unit.load(row)]))
     if images:
         fill.forward(encoder, np.concatenate(images))

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from eyechart import adopt, settings
-from eyechart.embedding import fill, store
+from eyechart.embedding import fill, preparing, store
 from eyechart.embedding.embed import embed, embed_views, stored_already
 from eyechart.embedding.loading import load_encoder
 from eyechart.images.reading import Unreadable
@@ -570,16 +570,64 @@ def counted_loads(n, alive):
     return dataclasses.replace(toy(n), batch=None, load=load)
 
 
-@pytest.mark.parametrize(("views", "most"), [(1, 2), (3, 6)])
-def test_no_more_pictures_of_native_size_are_in_memory_than_are_worked_on(monkeypatch, views, most):
+@pytest.mark.parametrize("views", [1, 3])
+@pytest.mark.parametrize("room", [0, 5])
+def test_large_pictures_are_in_memory_only_while_they_are_worked_on_and_few_wait(monkeypatch, views, room):
     monkeypatch.setattr(store, "SHARD", 64)
+    monkeypatch.setattr(preparing, "_TOGETHER", 0)
+    monkeypatch.setattr(preparing, "_KEPT", room * 40 * 48)
     alive = [0, 0]
     images = counted_loads(64, alive)
     with using(workers=2, batch_size=64):
         made = embed_views(plain_encoder(), [images, *(edited(images, Darker(by)) for by in range(2, views + 1))])
     assert all(len(z) == 64 for z in made)
     assert alive[0] == 0
-    assert 1 <= alive[1] <= most
+    working, lots = 2 * 2, 64 // 16  # two threads, one picture each and the next one
+    assert 1 <= alive[1] <= working + (lots * room if views > 1 else 0)
+
+
+class Veiled:
+    """Brightens every picture by the last byte of its content."""
+
+    key = "veiled"
+
+    def __call__(self, images, hashes):
+        return [np.maximum(image, by) for image, by in zip(images, hashes[:, -1], strict=True)]
+
+
+class Thinned:
+    """Cuts every picture whose content begins with an even byte down to a strip that no encoder is shown."""
+
+    key = "thinned"
+
+    def __call__(self, images, hashes):
+        return [
+            image if odd else np.zeros((1, 201, 3), np.uint8)
+            for image, odd in zip(images, hashes[:, 0] % 2, strict=True)
+        ]
+
+
+def test_a_picture_that_cannot_be_shown_leaves_the_others_of_its_lot():
+    images = dataclasses.replace(toy(40), batch=None)
+    whole = embed_views(plain_encoder(), [images])[0]
+    shown = np.flatnonzero(images.hashes[:, 0] % 2)
+    assert 0 < len(shown) < 40
+    thinned = embed_views(plain_encoder(), [edited(images, Thinned())])[0]
+    assert thinned.ids == tuple(images.ids[row] for row in shown)
+    assert np.array_equal(thinned.x, whole.x[shown])
+    assert set(thinned.left_out) == set(images.ids) - set(thinned.ids)
+
+
+def test_views_of_views_are_made_step_by_step_from_one_decode():
+    loads, images = [], toy(20)
+    images = dataclasses.replace(images, batch=None, load=lambda row, real=images.load: loads.append(row) or real(row))
+    views = [edited(edited(images, Darker(2)), Veiled()), edited(edited(images, Darker(2)), Darker(3))]
+    made = embed_views(plain_encoder(), [*views, edited(images, Darker(2))])
+    assert sorted(loads) == list(range(20))
+    for view, together in zip(views, made, strict=False):
+        pixels = np.stack([view.load(row) for row in range(20)])
+        alone = from_arrays(pixels, view.labels, classes=view.classes, ids=view.ids)
+        assert np.array_equal(embed(plain_encoder(), alone).x, together.x)
 
 
 def test_only_the_views_that_are_missing_are_computed(forwards):

@@ -10,6 +10,7 @@ from eyechart import settings
 from eyechart.embedding import store
 from eyechart.embedding.contents import remember
 from eyechart.embedding.fill import check_features, fill
+from eyechart.embedding.preparing import meeting, root
 from eyechart.embedding.store import Slot, Stored
 from eyechart.errors import EyechartError
 from eyechart.types import Embeddings, Encoder, Images
@@ -45,9 +46,9 @@ def complete(encoder: Encoder, units: Sequence[Images], *, what: str = "") -> No
     missing: dict[int, list[Images]] = {}
     for unit in wanted:
         if store.read(_slot(encoder, unit)) is None:
-            missing.setdefault(id(_origin(unit)), []).append(unit)
+            missing.setdefault(id(root(unit)), []).append(unit)
     for together in missing.values():
-        fill(encoder, _origin(together[0]), [(unit, _slot(encoder, unit)) for unit in together], what)
+        fill(encoder, meeting(together), [(unit, _slot(encoder, unit)) for unit in together], what)
     for unit in wanted:
         remember(unit)
 
@@ -68,11 +69,6 @@ def name_left_out(reasons: Mapping[str, str], said: str, split: str, listed: str
 def _unit(images: Images) -> Images:
     """What is stored as one piece: the whole that some rows belong to."""
     return images.base if images.rows is not None and images.base is not None else images
-
-
-def _origin(unit: Images) -> Images:
-    """What is decoded: the images before an edit."""
-    return unit.base if unit.edit is not None and unit.base is not None else unit
 
 
 def _slot(encoder: Encoder, unit: Images) -> Slot:

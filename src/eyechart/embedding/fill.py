@@ -6,8 +6,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -17,20 +16,17 @@ from eyechart import settings
 from eyechart.embedding import store
 from eyechart.embedding.devices import batch_size as usual_batch_size
 from eyechart.embedding.devices import device
+from eyechart.embedding.preparing import Prepared, submitted
 from eyechart.embedding.store import Slot
 from eyechart.errors import EyechartError
-from eyechart.images import transform
-from eyechart.images.reading import Unreadable
 from eyechart.progress import Advance, progress
-from eyechart.types import Batch, Encoder, Images, SomePixels
+from eyechart.types import Encoder, Images
 
 log = logging.getLogger("eyechart")
 _AHEAD = 3  # batches in preparation while one is in the network
 _POLL = 0.5  # seconds between looks at shards that another process is working on
 
 Work: TypeAlias = tuple[Images, Slot]
-Loaded: TypeAlias = Batch | Unreadable
-Prepared: TypeAlias = np.ndarray | Unreadable
 
 
 def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> None:
@@ -104,7 +100,7 @@ class _Chunk:
     view: int
     rows: np.ndarray
     last: bool  # of its shard
-    prepared: list[Future[Prepared]] = dataclasses.field(default_factory=list)
+    lots: Sequence[Callable[[], Prepared]] = ()  # each waits for what the network sees of some of the rows
 
 
 def _fill_shards(encoder: Encoder, origin: Images, work: Sequence[Work], batch_size: int, tally: _Tally) -> None:
@@ -172,81 +168,18 @@ def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
 def _submitting(
     chunks: Iterator[list[_Chunk]], encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
 ) -> Iterator[_Chunk]:
-    """Hand the chunks to the decoding threads; the views of a batch share one decode."""
-    for views in chunks:
-        rows = views[0].rows
-        for some in [rows] if origin.batch is not None else rows[:, None]:
-            _submit(views, some, encoder, origin, pool)
-        yield from views
-
-
-def _submit(
-    views: Sequence[_Chunk], rows: np.ndarray, encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
-) -> None:
-    """Submit what is decoded at once, and right behind it whatever is made from it.
-
-    So a native-size image goes before the next ones come: those of a batch of photographs would fill the memory.
-    """
-    load: Callable[[], Loaded] = partial(_loaded, origin, rows)
-    if len(views) > 1:
-        load = pool.submit(load).result
-    for chunk in views:
-        unit = chunk.shard.work[chunk.view][0]
-        chunk.prepared.append(pool.submit(_prepare, encoder, unit, load, origin.hashes[rows]))
-
-
-def _loaded(images: Images, rows: np.ndarray) -> Loaded:
-    """Decode one image, or a whole batch of equally sized ones."""
-    if images.batch is not None:
-        return images.batch(rows)
-    try:
-        return images.load(int(rows[0]))[None]
-    except Unreadable as reason:
-        return reason
-
-
-def _prepare(encoder: Encoder, unit: Images, load: Callable[[], Loaded], hashes: np.ndarray) -> Prepared:
-    """Give what the network sees, [n, ...]: of one image, or of a whole batch of equally sized ones."""
-    batch = load()  # decodes here, or waits for what was submitted earlier to this pool and so is never behind us
-    if isinstance(batch, Unreadable):
-        return batch
-    try:
-        if unit.edit is not None:
-            changed = unit.edit(list(batch), hashes)
-            same = len({image.shape for image in changed}) == 1
-            batch = np.stack(list(changed)) if same else changed
-        return prepare(encoder, batch)
-    except Unreadable as reason:
-        return reason
-
-
-def prepare(encoder: Encoder, images: Batch | Sequence[SomePixels]) -> np.ndarray:
-    """Give what the network sees of some images, by the encoder's transform or its own preprocess.
-
-    Raises:
-        Unreadable: one of them is too long a strip.
-    """
-    if encoder.transform is None:
-        preprocess = encoder.preprocess or (lambda image: image)
-        for image in images:
-            transform.refuse_strip(*image.shape[:2])
-        return np.stack([preprocess(image) for image in images])
-    if isinstance(images, np.ndarray):
-        return transform.squares(encoder.transform, images)
-    return np.stack([transform.square(encoder.transform, image) for image in images])
+    """Hand the chunks to the decoding threads, each when it is its turn; the views of a batch share one decode."""
+    for batch in chunks:
+        views = [chunk.shard.work[chunk.view][0] for chunk in batch]
+        for chunk, lots in zip(batch, submitted(pool, encoder, origin, views, batch[0].rows), strict=True):
+            yield dataclasses.replace(chunk, lots=lots)
 
 
 def _embed_chunk(encoder: Encoder, chunk: _Chunk) -> None:
-    quarantined, whole = chunk.shard.quarantined[chunk.view], len(chunk.prepared) == 1
-    seen = []
-    for row, future in zip(chunk.rows, chunk.prepared, strict=False):
-        prepared = future.result()
-        if isinstance(prepared, Unreadable):
-            refused = chunk.rows if whole else [row]
-            quarantined |= {int(row): str(prepared) for row in refused}
-        else:
-            seen.append(prepared)
-    if seen:
+    lots = [lot() for lot in chunk.lots]
+    for lot in lots:
+        chunk.shard.quarantined[chunk.view] |= lot.refused
+    if seen := [x for lot in lots for x in lot.seen]:
         chunk.shard.parts[chunk.view].append(forward(encoder, np.concatenate(seen)))
 
 

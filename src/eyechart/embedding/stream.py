@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from eyechart import settings
-from eyechart.embedding import fill
+from eyechart.embedding import fill, preparing
 from eyechart.errors import EyechartError
 from eyechart.images.reading import Unreadable
 from eyechart.types import Encoder, Images
@@ -53,6 +53,6 @@ def prepared(encoder: Encoder, images: Images, rows: Int64[np.ndarray, " b"]) ->
 def _piece(encoder: Encoder, images: Images, rows: Int64[np.ndarray, " b"]) -> np.ndarray:
     try:
         pixels = images.load(int(rows[0]))[None] if images.batch is None else images.batch(rows)
-        return fill.prepare(encoder, pixels)
+        return preparing.prepare(encoder, pixels)
     except Unreadable as reason:
         raise EyechartError(f"{images.ids[rows[0]]} cannot be read: {reason}.") from reason

@@ -5,6 +5,7 @@ Normalization happens on the whole batch, on the device.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import UInt8
@@ -12,7 +13,7 @@ from PIL import Image
 
 from eyechart.errors import EyechartError
 from eyechart.images.reading import Unreadable
-from eyechart.types import Batch, Pixels, Transform
+from eyechart.types import Batch, Pixels, SomePixels, Transform
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "hamming", "box")
 _LONGEST_RATIO = 200  # scaling the short side of a longer strip up would need gigabytes
@@ -74,8 +75,8 @@ def square(transform: Transform, image: Pixels) -> Square:
     return out
 
 
-def squares(transform: Transform, images: Batch) -> UInt8[np.ndarray, "n s s 3"]:
-    """Give the squares of equally sized images."""
+def squares(transform: Transform, images: Batch | Sequence[SomePixels]) -> UInt8[np.ndarray, "n s s 3"]:
+    """Give the squares of some images."""
     return np.stack([square(transform, image) for image in images])
 
 

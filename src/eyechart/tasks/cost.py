@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 
 from eyechart.case import Case
 from eyechart.embedding import cost as measure
-from eyechart.embedding import fill
+from eyechart.embedding import fill, preparing
 from eyechart.embedding.cost import Seconds
 from eyechart.embedding.derived import leaves, width
 from eyechart.embedding.devices import batch_size
@@ -130,7 +130,7 @@ def _step(encoder: Encoder, images: Images) -> tuple[np.ndarray, Callable[[int],
     for row in range(len(images)):
         try:
             pixels = images.load(row)[None]
-            found[row] = fill.prepare(encoder, pixels) if transformed else pixels
+            found[row] = preparing.prepare(encoder, pixels) if transformed else pixels
         except Unreadable:
             continue
         if len(found) == (batch_size() if transformed else _DECODED):
@@ -140,7 +140,7 @@ def _step(encoder: Encoder, images: Images) -> tuple[np.ndarray, Callable[[int],
     seen = [list(found.values())[i % len(found)] for i in range(batch_size())]
     if not transformed:
         return np.array(list(found)), lambda n: fill.forward(
-            encoder, fill.prepare(encoder, [one[0] for one in seen[:n]])
+            encoder, preparing.prepare(encoder, [one[0] for one in seen[:n]])
         )
     batch = np.concatenate(seen)
     return np.array(list(found)), lambda n: fill.forward(encoder, batch[:n])

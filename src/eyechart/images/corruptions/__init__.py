@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from eyechart.errors import EyechartError
 from eyechart.images.corruptions.profiles import CONSTANTS, MODULES, SEVERITIES
 from eyechart.images.views import edited
-from eyechart.types import Batch, Images, SomePixels
+from eyechart.types import Batch, Images, SomePixels, Transform
 
 _VERSION = 1  # raised when the same image would become another one
 _SHORT, _SIDE = 256, 224  # of ImageNet-C: the short side is scaled to this, the middle of this side cut out
@@ -65,7 +65,26 @@ def corrupted(images: Images, corruption: str, severity: int, *, profile: str = 
     256 and the middle 224 x 224 cut out first. What the encoder does to images comes after it.
     """
     check(corruption, severity, profile)
+    if profile == "imagenet-c":
+        images = edited(images, Middle())
     return edited(images, Corruption(corruption, severity, profile))
+
+
+@dataclasses.dataclass(frozen=True)
+class Middle:
+    """What ImageNet-C is made of, as an edit: the middle of the image, scaled down as torchvision and Pillow do it."""
+
+    @property
+    def key(self) -> str:
+        """What it does, in full."""
+        return f"middle {_SIDE} of {_SHORT} bilinear v{_VERSION}"
+
+    def __call__(self, images: Sequence[SomePixels], hashes: UInt8[np.ndarray, "n 32"]) -> Sequence[SomePixels]:
+        """Scale the short side of each image to 256 and cut out the middle."""
+        from eyechart.images.transform import square
+
+        seen = Transform(size=_SIDE, crop_pct=_SIDE / _SHORT, interpolation="bilinear")
+        return [square(seen, image) for image in images]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +102,6 @@ class Corruption:
 
     def __call__(self, images: Sequence[SomePixels], hashes: UInt8[np.ndarray, "n 32"]) -> Sequence[SomePixels]:
         """Corrupt some images of any sizes."""
-        if self.profile == "imagenet-c":
-            images = [_seen(image) for image in images]
         out: list[SomePixels] = list(images)
         for shape in {image.shape for image in images}:
             rows = [row for row, image in enumerate(images) if image.shape == shape]
@@ -93,11 +110,3 @@ class Corruption:
             for row, image in zip(rows, changed, strict=True):
                 out[row] = image
         return out
-
-
-def _seen(image: SomePixels) -> SomePixels:
-    """Scale the short side to 256, as torchvision and Pillow do, and cut out the middle."""
-    from eyechart.images.transform import square
-    from eyechart.types import Transform
-
-    return square(Transform(size=_SIDE, crop_pct=_SIDE / _SHORT, interpolation="bilinear"), image)
