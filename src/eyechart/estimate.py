@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from eyechart import settings
 from eyechart.cards import cards_of
+from eyechart.case import Case
 from eyechart.embedding import fill, preparing
 from eyechart.embedding.derived import leaves
 from eyechart.embedding.embed import stored_already
@@ -88,7 +90,8 @@ def _foreseen(plan: Plan, cell: Cell, counted: set[tuple[str, str]], present: Ma
         encoder = plan.encoder(cell.encoder)
         if plan.record_id(cell)[:12] in present:
             return Forecast(str(cell), "done", seconds=0.0)
-        return _to_embed(cell, encoder, plan.data[cell.data.text], counted)
+        data = plan.data[cell.data.text]
+        return _to_embed(cell, encoder, {**_units(data.values()), **_units(_views(cell, encoder, data))}, counted)
     except EyechartError as error:
         if not_here(error) is None:
             raise
@@ -97,20 +100,29 @@ def _foreseen(plan: Plan, cell: Cell, counted: set[tuple[str, str]], present: Ma
         raise NotHere(f"not here yet: the weights of {cell.encoder.label}; {said} will be downloaded.") from error
 
 
-def _to_embed(cell: Cell, encoder: Encoder | Derived, data: Dataset, counted: set[tuple[str, str]]) -> Forecast:
+def _views(cell: Cell, encoder: Encoder | Derived, data: Dataset) -> Iterable[Images]:
+    """Give what a task embeds beside the splits, if its module says so by a function `views` with its options."""
+    views = getattr(sys.modules.get(cell.task.entry.load().__module__), "views", None)
+    return () if views is None else views(Case(encoder=encoder, data=data, task="", label=str(cell)), cell.task.options)
+
+
+def _to_embed(
+    cell: Cell, encoder: Encoder | Derived, units: Mapping[str, Images], counted: set[tuple[str, str]]
+) -> Forecast:
     images, seconds = 0, 0.0
     for part in leaves(encoder):
-        for unit in _units(data).values():
-            if (part.key, unit.pixels_key) in counted or stored_already(part, unit):
+        for key, unit in units.items():
+            if (part.key, key) in counted or stored_already(part, unit):
                 continue
-            counted.add((part.key, unit.pixels_key))
+            counted.add((part.key, key))
             images += len(unit)
             seconds += len(unit) / _rate(part, unit)
     return Forecast(str(cell), "to embed" if images else "ready", images, seconds)
 
 
-def _units(data: Dataset) -> dict[str, Images]:
-    units = [images.base if images.rows is not None and images.base else images for images in data.values()]
+def _units(several: Iterable[Images]) -> dict[str, Images]:
+    """Give what is stored as one piece, by its key: the whole that some rows belong to."""
+    units = [images.base if images.rows is not None and images.base else images for images in several]
     return {unit.pixels_key: unit for unit in units}
 
 

@@ -16,7 +16,7 @@ from eyechart import settings
 from eyechart.embedding import store
 from eyechart.embedding.devices import batch_size as usual_batch_size
 from eyechart.embedding.devices import device
-from eyechart.embedding.preparing import Prepared, submitted
+from eyechart.embedding.preparing import Lot, Prepared, lots, submitted
 from eyechart.embedding.store import Slot
 from eyechart.errors import EyechartError
 from eyechart.progress import Advance, progress
@@ -98,9 +98,14 @@ class _Chunk:
 
     shard: _Shard
     view: int
-    rows: np.ndarray
-    last: bool  # of its shard
-    lots: Sequence[Callable[[], Prepared]] = ()  # each waits for what the network sees of some of the rows
+    lots: Sequence[Lot]
+    last: bool  # of its shard and view
+    prepared: Sequence[Callable[[], Prepared]] = ()  # each waits for what the network sees of a lot
+
+    @property
+    def images(self) -> int:
+        """How many rows."""
+        return sum(len(lot.rows) for lot in self.lots)
 
 
 def _fill_shards(encoder: Encoder, origin: Images, work: Sequence[Work], batch_size: int, tally: _Tally) -> None:
@@ -113,12 +118,12 @@ def _fill_shards(encoder: Encoder, origin: Images, work: Sequence[Work], batch_s
         while pending:
             busy: list[int] = []
             shards = _claims(work, pending, busy, locks, tally)
-            chunks = (views for shard in shards for views in _chunks(shard, batch_size))
-            for chunk in _ahead(_submitting(chunks, encoder, origin, pool)):
+            chunks = (chunk for shard in shards for chunk in _chunks(shard, origin, batch_size))
+            for chunk in _ahead(_submitting(chunks, encoder, pool)):
                 _embed_chunk(encoder, chunk)
-                tally.computed(chunk.shard.number, len(chunk.rows))
+                tally.computed(chunk.shard.number, chunk.images)
                 if chunk.last:
-                    ended = _write(chunk.shard, batch_size, ended)
+                    ended = _write(chunk, batch_size, ended)
             if busy == pending:
                 time.sleep(_POLL)
             pending = busy
@@ -146,14 +151,14 @@ def _claims(
             held.close()
 
 
-def _chunks(shard: _Shard, batch_size: int) -> Iterator[list[_Chunk]]:
-    """Give the batches of a shard, each as one chunk for every view."""
+def _chunks(shard: _Shard, origin: Images, batch_size: int) -> Iterator[_Chunk]:
+    """Give the batches of a shard for one view after another, so that a view is stored before the next one begins."""
     first, last = shard.work[0][1].span(shard.number)
-    final = len(shard.work) - 1
-    for start in range(first, last, batch_size):
-        rows = np.arange(start, min(start + batch_size, last))
-        ends = start + batch_size >= last
-        yield [_Chunk(shard, view, rows, ends and view == final) for view in range(final + 1)]
+    batches = (np.arange(start, min(start + batch_size, last)) for start in range(first, last, batch_size))
+    shared = [lots(origin, rows, shared=len(shard.work) > 1) for rows in batches]
+    for view in range(len(shard.work)):
+        for batch in shared:
+            yield _Chunk(shard, view, batch, last=batch is shared[-1])
 
 
 def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
@@ -165,21 +170,18 @@ def _ahead(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
     yield from waiting
 
 
-def _submitting(
-    chunks: Iterator[list[_Chunk]], encoder: Encoder, origin: Images, pool: ThreadPoolExecutor
-) -> Iterator[_Chunk]:
-    """Hand the chunks to the decoding threads, each when it is its turn; the views of a batch share one decode."""
-    for batch in chunks:
-        views = [chunk.shard.work[chunk.view][0] for chunk in batch]
-        for chunk, lots in zip(batch, submitted(pool, encoder, origin, views, batch[0].rows), strict=True):
-            yield dataclasses.replace(chunk, lots=lots)
+def _submitting(chunks: Iterator[_Chunk], encoder: Encoder, pool: ThreadPoolExecutor) -> Iterator[_Chunk]:
+    """Hand the chunks to the decoding threads, each when it is its turn."""
+    for chunk in chunks:
+        chunk.prepared = submitted(pool, encoder, chunk.shard.work[chunk.view][0], chunk.lots)
+        yield chunk
 
 
 def _embed_chunk(encoder: Encoder, chunk: _Chunk) -> None:
-    lots = [lot() for lot in chunk.lots]
-    for lot in lots:
+    prepared = [wait() for wait in chunk.prepared]
+    for lot in prepared:
         chunk.shard.quarantined[chunk.view] |= lot.refused
-    if seen := [x for lot in lots for x in lot.seen]:
+    if seen := [x for lot in prepared for x in lot.seen]:
         chunk.shard.parts[chunk.view].append(forward(encoder, np.concatenate(seen)))
 
 
@@ -210,19 +212,20 @@ def check_features(encoder: Encoder, x: np.ndarray, n: int) -> None:
         )
 
 
-def _write(shard: _Shard, batch_size: int, previous: float) -> float:
-    """Store a shard and give when it ended. It was claimed ahead, so its clock starts where the previous one ended."""
-    ended = time.monotonic()
-    seconds = (ended - max(shard.started, previous)) / len(shard.work)
-    for (_, slot), parts, quarantined in zip(shard.work, shard.parts, shard.quarantined, strict=True):
-        x = np.concatenate(parts) if parts else np.empty((0, slot.dim), np.float32)
-        state = {
-            "rows": slot.span(shard.number),
-            "batch_size": batch_size,
-            "quarantined": quarantined,
-            "seconds": round(seconds, 3),
-            "device": device(),
-        }
-        store.write_shard(slot, shard.number, x, state)
-    shard.locks.close()
+def _write(chunk: _Chunk, batch_size: int, previous: float) -> float:
+    """Store a view's shard and give when it ended. Claimed ahead, its clock starts where the previous one ended."""
+    shard, ended = chunk.shard, time.monotonic()
+    (_, slot), parts = shard.work[chunk.view], shard.parts[chunk.view]
+    x = np.concatenate(parts) if parts else np.empty((0, slot.dim), np.float32)
+    state = {
+        "rows": slot.span(shard.number),
+        "batch_size": batch_size,
+        "quarantined": shard.quarantined[chunk.view],
+        "seconds": round(ended - max(shard.started, previous), 3),
+        "device": device(),
+    }
+    store.write_shard(slot, shard.number, x, state)
+    parts.clear()
+    if chunk.view == len(shard.work) - 1:
+        shard.locks.close()
     return ended

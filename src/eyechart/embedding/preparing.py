@@ -1,9 +1,9 @@
 """From stored images to what a network sees, in decoding threads: every image is decoded once for all its views."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from functools import partial
+from concurrent.futures import Executor, Future
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from eyechart.types import Batch, Encoder, Images, SomePixels
 
 _LOT = 16  # images that a thread takes at a time
 _TOGETHER = 2**20  # pixels of the images that are changed in one go
-_KEPT = 2**24  # pixels of a lot that wait for their other views: a batch of large photographs would fill the memory
+_KEPT = 2**22  # pixels of a lot that wait for their other views: large photographs would fill the memory
 Loaded: TypeAlias = SomePixels | Unreadable
 Rows: TypeAlias = Int64[np.ndarray, " b"]
 
@@ -53,43 +53,52 @@ def _same(steps: Sequence[Images]) -> bool:
     return all(step is steps[0] or step.pixels_key == steps[0].pixels_key for step in steps)
 
 
-def submitted(
-    pool: Executor, encoder: Encoder, origin: Images, views: Sequence[Images], rows: Rows
-) -> Iterator[list[Callable[[], Prepared]]]:
-    """Give, view by view, what waits for the lots of some rows; a view is submitted when it is asked for.
+@dataclasses.dataclass
+class Lot:
+    """Rows that a thread takes at a time, decoded once for all views that share them."""
+
+    origin: Images
+    rows: Rows
+    shared: bool
+    kept: Future[list[Loaded | None]] | None = None
+
+
+def lots(origin: Images, rows: Rows, *, shared: bool) -> list[Lot]:
+    """Give the lots of a batch's rows."""
+    return [Lot(origin, rows[start : start + _LOT], shared) for start in range(0, len(rows), _LOT)]
+
+
+def submitted(pool: Executor, encoder: Encoder, view: Images, several: Sequence[Lot]) -> list[Callable[[], Prepared]]:
+    """Give what waits for a view of some lots, ready for the network.
 
     Args:
         pool: the threads.
         encoder: whose transform or preprocess comes last.
-        origin: what all views are made from (see `meeting`).
-        views: made from it by edits.
-        rows: of one batch.
+        view: made by edits from what the lots are of (see `meeting`).
+        several: the lots.
     """
-    lots = [rows[start : start + _LOT] for start in range(0, len(rows), _LOT)]
-    # What is submitted here comes before what waits for it, so that no thread waits for one behind it.
-    loads = [_shared(pool, origin, lot) if len(views) > 1 else partial(_loaded, origin, lot) for lot in lots]
-    for view in views:
-        steps = _way(view)[len(_way(origin)) :]
-        yield [pool.submit(_prepared, encoder, steps, lot, load).result for lot, load in zip(lots, loads, strict=True)]
+    for lot in several:
+        if lot.shared and lot.kept is None:
+            # Before whatever waits for it, so that no thread waits for one behind it.
+            lot.kept = pool.submit(_with_room, lot)
+    return [pool.submit(_prepared, encoder, view, lot).result for lot in several]
 
 
-def _shared(pool: Executor, origin: Images, rows: Rows) -> Callable[[], Iterator[Loaded]]:
-    """Have some images decoded once; those for which there is no room are decoded anew each time."""
-    kept = pool.submit(_with_room, origin, rows)
-
-    def again() -> Iterator[Loaded]:
-        for row, image in zip(rows, kept.result(), strict=True):
-            yield from _loaded(origin, row[None]) if image is None else (image,)
-
-    return again
-
-
-def _with_room(origin: Images, rows: Rows) -> list[Loaded | None]:
+def _with_room(lot: Lot) -> list[Loaded | None]:
+    """Decode a lot; images for which there is no room are left out."""
     kept, pixels = [], 0
-    for image in _loaded(origin, rows):
+    for image in _loaded(lot.origin, lot.rows):
         pixels += _pixels(image)
         kept.append(image if pixels <= _KEPT else None)
     return kept
+
+
+def _images_of(lot: Lot) -> Iterator[Loaded]:
+    if lot.kept is None:
+        yield from _loaded(lot.origin, lot.rows)
+        return
+    for row, image in zip(lot.rows, lot.kept.result(), strict=True):
+        yield from _loaded(lot.origin, row[None]) if image is None else (image,)
 
 
 def _pixels(image: Loaded) -> int:
@@ -109,9 +118,10 @@ def _loaded(images: Images, rows: Rows) -> Iterator[Loaded]:
         yield image
 
 
-def _prepared(encoder: Encoder, steps: Sequence[Images], rows: Rows, load: Callable[[], Iterable[Loaded]]) -> Prepared:
+def _prepared(encoder: Encoder, view: Images, lot: Lot) -> Prepared:
+    steps = _way(view)[len(_way(lot.origin)) :]
     seen, refused = [], {}
-    for some in _handfuls(zip(rows, load(), strict=True)):
+    for some in _handfuls(zip(lot.rows, _images_of(lot), strict=True)):
         made = _made(encoder, steps, some)
         seen += made.seen
         refused |= made.refused

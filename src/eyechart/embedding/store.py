@@ -30,7 +30,7 @@ from eyechart.files import TEMPORARY, as_said, read_json, sha256_of, write_bytes
 _STATE = ("rows", "batch_size", "quarantined", "seconds", "device", "sha256")
 UNKEYED = "~"  # what the key of an encoder starts with that no later run can find again
 _FOLDER = re.compile(r"\d+-[0-9a-f]{16}")
-SHARD = 512  # rows: 25 s of a ViT-S on two cores are the most that a kill can cost
+SHARD = 512  # rows: 25 s of a ViT-S on two cores are the most that a kill can cost, however many views
 
 
 @dataclasses.dataclass(frozen=True)
