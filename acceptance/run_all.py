@@ -29,6 +29,7 @@ def main() -> int:
         if asked.weights:
             proofs += [["real_images.py", "--data", *map(str, asked.images), *weights]]
             proofs += [["compressed.py", "--data", *map(str, asked.images), *weights]]
+            proofs += [["robustness.py", "--data", str(asked.images[0]), *weights]]
     if asked.photos:
         proofs += [["audit.py", "--data-folder", str(asked.photos), *weights]]
         proofs += [["near_duplicates.py", "--images", str(asked.photos)]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from archives import md5, tar_of, zip_of
+from archives import md5, tar_of, write_jpegs, zip_of
 from eyechart import settings
 from eyechart.conformance.datasets import check_dataset
 from eyechart.datasets import _download
@@ -47,6 +47,15 @@ def write_lines(path, *lines):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def write_imagenet_c(root, classes, cells, seed=1):
+    """Write ImageNet-C's folders: of each cell (a corruption and a severity) an image under each clean one's name.
+
+    `classes` gives the class of each file's name.
+    """
+    names = [f"{name}/{severity}/{wnid}/{file}" for name, severity in cells for file, wnid in classes.items()]
+    return write_jpegs(root, names, seed=seed)
 
 
 def offline(monkeypatch, module, *names):

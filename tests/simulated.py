@@ -7,6 +7,8 @@ from eyechart.images.views import from_arrays
 from eyechart.metrics.classification import balanced_accuracy, macro_f1
 from eyechart.results import records
 from eyechart.results.stats import of_counts, proportion
+from eyechart.tasks import robustness
+from eyechart.tasks._severity import Answers, summaries
 from eyechart.types import Measure, Record
 
 HEADLINE = {"metric": "accuracy", "facets": {"split": "test"}, "direction": "higher", "chance": "1 / classes"}
@@ -68,6 +70,35 @@ def probe(out, data, encoder, task="knn", *, left_out=None, **predicted):
         for measure in predictions(data, split, np.asarray(guesses), left_out=left_out.get(split, ()))
     ]
     return put(out, data, encoder, task, measures, seed=seed, left_out=left_out)
+
+
+def robust(out, data, encoder, probes, *, left_out=(), shown=(), **changes):
+    """Write the record of the task robustness. Of each probe: the images it gets right by (corruption, severity).
+
+    Those without corruption are at ("", 0). `left_out` are ids of test images, `shown` of cells that were asked for and
+    could not be had.
+    """
+    kept = ~np.isin(data["test"].ids, list(left_out))
+    y, classes, measures = data["test"].labels[kept], data["test"].classes, []
+    for probe, cells in probes.items():
+        of = {"probe": probe, "k" if probe == "knn" else "c": 5, "selected": True, "split": "test"}
+        right = {cell: np.asarray(one, bool)[kept] for cell, one in cells.items()}
+        for (corruption, severity), one in right.items():
+            cell = {"profile": "cifar-c", "corruption": corruption, "severity": severity} if corruption else {}
+            guesses = np.where(one, y, (y + 1) % len(classes))
+            name = "corruption_accuracy" if corruption else "accuracy"
+            measures.append(proportion(name, one, facets={**of, **cell}, predicted=guesses))
+        answers = Answers(
+            clean=right.pop(("", 0)),
+            cells=right,
+            asked=[*right, *shown],
+            chance=1 / len(classes),
+            facets={**of, "profile": "cifar-c"},
+        )
+        measures += summaries(answers, named=True)
+    reasons = {"test": dict.fromkeys(left_out, "the file is empty")} if len(left_out) else {}
+    stated = {"headline": robustness.HEADLINE, "also": robustness.ALSO}
+    return put(out, data, encoder, "robustness", measures, left_out=reasons, **stated, **changes)
 
 
 def cost(out, data, encoder, speed, *, machine="here", **values):

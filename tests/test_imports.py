@@ -76,7 +76,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-HEAVY = {"torch", "timm", "sklearn", "pandas", "cv2", "scipy", "numba"}
+HEAVY = {"torch", "timm", "sklearn", "pandas", "cv2", "scipy", "numba", "altair", "vl_convert"}
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -12,9 +12,12 @@ _WHERE = {
     "run": "eyechart.runs",
     "dry_run": "eyechart.estimate",
     "table": "eyechart.results.table",
+    "beside_published": "eyechart.show.published",
     "reliability": "eyechart.results.reliability",
     "compare": "eyechart.results.compare",
     "report": "eyechart.show.report",
+    "plot": "eyechart.show.plot",
+    "charts": "eyechart.show.plot",
     "listing": "eyechart.catalog",
     "describe": "eyechart.catalog",
     "embed": "eyechart.exports",
@@ -63,6 +66,9 @@ if TYPE_CHECKING:
     from eyechart.results.table import table as table
     from eyechart.runs import Results as Results
     from eyechart.runs import run as run
+    from eyechart.show.plot import charts as charts
+    from eyechart.show.plot import plot as plot
+    from eyechart.show.published import beside_published as beside_published
     from eyechart.show.report import report as report
     from eyechart.types import Dataset as Dataset
     from eyechart.types import DataSpec as DataSpec

@@ -70,7 +70,8 @@ def _task(what: Callable[..., Any]) -> Bound:
             raise EyechartError(f"{name}: option {p.name} has no default; set it with functools.partial.")
     described = Function(name, inspect.getdoc(function) or "", "Measure", None, False, False, options, source)
     module = inspect.getmodule(function)
-    constants = {"HEADLINE": getattr(module, "HEADLINE", {}), "MACHINE": getattr(module, "MACHINE", False)}
+    stated = {"HEADLINE": {}, "ALSO": (), "MACHINE": False}
+    constants = {name: getattr(module, name, without) for name, without in stated.items()}
     entry = Entry("tasks", name, "", Path(), described, constants, digest(source), function)
     return Bound(entry, None, {option.name: given.get(option.name, option.default) for option in options})
 

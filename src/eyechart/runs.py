@@ -19,11 +19,12 @@ from eyechart.files import as_path, check_writable, write_json
 from eyechart.images.folds import fold_of
 from eyechart.measuring import carry_out
 from eyechart.plan import Cell, Plan, announce, make_plan, of_machine, split_keys, warn
-from eyechart.results import records
+from eyechart.registry import bind
+from eyechart.results import records, system000
 from eyechart.results.compare import Comparison, comparison
 from eyechart.results.doubts import at_chance, doubts
 from eyechart.results.leaderboard import Leaderboard, headline, labels, leaderboards
-from eyechart.results.table import frame
+from eyechart.results.table import frame, with_baseline
 from eyechart.types import Derived, Encoder, Record
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("eyechart")
 _NAMES = ("encoder", "data", "task", "bound")  # of a record: what was asked for, and not what it was computed from
 QUICK = 200  # images of each split under --quick
+_LAYOUTS = {"system000": system000.write}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,16 +56,23 @@ class Results:
     computed: int = 0
     encoders: int = 0  # that were asked for
 
-    def table(self, *, aggregate: bool = False, by: str | None = None) -> "pandas.DataFrame":
+    def table(
+        self, *, aggregate: bool = False, by: str | None = None, baseline: str | None = None
+    ) -> "pandas.DataFrame":
         """Give the tidy rows of every measure (see `eyechart.table`)."""
-        return frame(self.records, aggregate=aggregate, by=by)
+        shown = self.records if baseline is None else with_baseline(*self._stored(), baseline)
+        return frame(shown, aggregate=aggregate, by=by)
 
     def compare(self, metric: str | None = None, *, where: str | None = None, by: str | None = None) -> Comparison:
         """Say which encoder is really better and which to use (see `eyechart.compare`)."""
+        return comparison(*self._stored(), metric, where=where, by=by)
+
+    def _stored(self) -> tuple[list[Record], dict[str, Path]]:
+        """Give the records with what is stored beside them, and the folder of each."""
         here = {record.id: record for record in self.records}
         stored = [record for record in records.read_all(self.out) if record.id in here]
         found = [dataclasses.replace(one, **{name: getattr(here[one.id], name) for name in _NAMES}) for one in stored]
-        return comparison(found, dict.fromkeys(here, self.out), metric, where=where, by=by)
+        return found, dict.fromkeys(here, self.out)
 
     def leaderboards(self) -> list[Leaderboard]:
         """Give one leaderboard for each data set."""
@@ -77,7 +86,7 @@ class Results:
     def exit_code(self) -> int:
         """0: all done. 1: some cells failed. 2: nothing could be done, and the user can fix it."""
         if not self.failures:
-            return 0
+            return 2 if self.skipped and not self.records else 0
         return 2 if not self.records and all(failure.user for failure in self.failures) else 1
 
 
@@ -136,7 +145,7 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
         except Exception as error:  # one failing cell must not stop the others; it is listed, and the exit code says so
             cannot_be_had = isinstance(error, Unavailable) and plan.loaded.get(cell.encoder.text) is error
             if cannot_be_had and plan.study.skip_unavailable:
-                skipped[cell.encoder.label] = str(error)
+                skipped[cell.encoder.label] = str(error) + _how_to_get(plan, cell)
             else:
                 failures.append(_failure(cell, error))
             if isinstance(error, DiskFull):
@@ -147,7 +156,15 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
         log.warning("%s", line)
     if done:
         write_json(out / records.RUN_FILE, _summary(plan, results))
+        if plan.study.files:
+            _LAYOUTS[plan.study.files](out, done)
     return results
+
+
+def _how_to_get(plan: Plan, cell: Cell) -> str:
+    """Give what the study says of how to get an encoder's weights."""
+    said = [text for spec, text in plan.study.how_to_get.items() if bind("encoders", spec).text == cell.encoder.text]
+    return f" {said[0]}" if said else ""
 
 
 def _as_asked(plan: Plan, found: Sequence[tuple[Cell, Record]]) -> list[Record]:
@@ -162,6 +179,8 @@ def _summary(plan: Plan, results: Results) -> dict[str, Any]:
     """What was asked for and how it went. The newest such file is the newest run."""
     return {
         "study": plan.study.name,
+        **({} if plan.study.file is None else {"study_file": plan.study.file}),
+        **({"published": plan.study.published} if plan.study.published else {}),
         "about": plan.study.about,
         "cells": [str(cell) for cell in plan.cells],
         "failures": [dataclasses.asdict(failure) for failure in results.failures],
@@ -215,6 +234,7 @@ def compute(plan: Plan, cell: Cell, identity: str) -> Record:
         seed=cell.seed,
         measures=measured.measures,
         headline=cell.task.entry.constants.get("HEADLINE", {}),
+        also=tuple(cell.task.entry.constants.get("ALSO", ())),
         notes=measured.notes,
         left_out=measured.left_out,
         made=_made(encoder, time.monotonic() - start) | {"features": measured.features},

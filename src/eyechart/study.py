@@ -2,6 +2,7 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,23 @@ from eyechart.errors import EyechartError, did_you_mean
 
 _FOLDER = Path(__file__).parent / "studies"
 _LISTS = ("encoders", "data", "tasks")
+LAYOUTS = ("system000",)  # of other programs, in whose files a study may leave its results, too
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    ("about", str, "a text in quotes"),
+    ("published", str, "a file's name in quotes"),
+    ("files", str, "a text in quotes"),
+    ("skip_unavailable", bool, "true or false"),
+    ("how_to_get", dict, "a table"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is run against what. `skip_unavailable` lists encoders without weights as skipped instead of failed."""
+    """What is run against what. `skip_unavailable` lists encoders without weights as skipped instead of failed.
+
+    `how_to_get` says of some encoders where their weights come from; `published` names a file of published numbers that
+    are shown beside the results, and `files` another program whose files are written, too.
+    """
 
     name: str
     about: str
@@ -22,6 +35,16 @@ class Study:
     tasks: tuple[Any, ...]
     seeds: tuple[int, ...] = (0,)
     skip_unavailable: bool = False
+    how_to_get: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    published: str = ""
+    files: str = ""
+    file: str | None = dataclasses.field(default=None, compare=False)  # of a study that did not come with eyechart
+
+    @property
+    def publication(self) -> Path | None:
+        """The file of published numbers: of a study of your own, beside it."""
+        folder = _FOLDER / "published" if self.file is None else Path(self.file).parent
+        return folder / self.published if self.published else None
 
 
 def names() -> list[str]:
@@ -48,11 +71,15 @@ def read_study(name: str) -> Study:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise EyechartError(f"{path} is no valid TOML: {error}. Texts need quotes, lists need brackets.") from error
-    return Study(name=path.stem, **_checked(content, path))
+    own = str(path.absolute()) if name.endswith(".toml") else None
+    study = Study(name=path.stem, file=own, **_checked(content, path))
+    if study.publication and not study.publication.is_file():
+        raise EyechartError(f"{path}: published names {study.published!r}, but there is no file {study.publication}.")
+    return study
 
 
 def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    fields = {field.name for field in dataclasses.fields(Study)} - {"name"}
+    fields = {field.name for field in dataclasses.fields(Study)} - {"name", "file"}
     for name in content:
         if name not in fields:
             raise EyechartError(
@@ -65,7 +92,16 @@ def _checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     seeds = content.get("seeds", [0])
     if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
         raise EyechartError(f"{path}: seeds must be a list of one or more whole numbers; got {seeds!r}.")
-    for name, kind, wanted in (("about", str, "a text in quotes"), ("skip_unavailable", bool, "true or false")):
+    for name, kind, wanted in _KINDS:
         if not isinstance(content.get(name, kind()), kind):
             raise EyechartError(f"{path}: {name} must be {wanted}; got {content[name]!r}.")
+    _check_additions(content, path)
     return {"about": ""} | {name: tuple(v) if isinstance(v, list) else v for name, v in content.items()}
+
+
+def _check_additions(content: dict[str, Any], path: Path) -> None:
+    for spec, said in content.get("how_to_get", {}).items():
+        if spec not in content["encoders"] or not isinstance(said, str):
+            raise EyechartError(f"{path}: how_to_get must give texts for specs among the encoders; got {spec!r}.")
+    if content.get("files") not in (None, "", *LAYOUTS):
+        raise EyechartError(f"{path}: files must be {' or '.join(LAYOUTS)}; got {content['files']!r}.")

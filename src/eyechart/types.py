@@ -197,6 +197,7 @@ class Record:
     seed: int | None
     measures: tuple[Measure, ...]
     headline: Mapping[str, Any]
+    also: tuple[Mapping[str, Any], ...] = ()  # what to compare beside the headline
     notes: tuple[str, ...] = ()
     arrays: tuple[str, ...] = ()  # what is stored beside it: "<number of the measure>.predicted" or ".outcomes"
     left_out: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)  # split -> id -> reason

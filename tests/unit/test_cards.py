@@ -246,7 +246,7 @@ def test_of_a_folder_nothing_is_said(tmp_path):
 def test_data_sets_name_those_whose_images_they_are_made_of():
     found = {name: entry.constants.get("PART_OF") for name, entry in entries("datasets").items()}
     stated = {name: sources for name, sources in found.items() if sources}
-    imagenets = dict.fromkeys(("stl10", "imagenette", "pacs", "tiny_imagenet"), ("imagenet",))
+    imagenets = dict.fromkeys(("stl10", "imagenette", "pacs", "tiny_imagenet", "imagenet_c"), ("imagenet",))
     assert stated == {**imagenets, "cifar10c": ("cifar10",), "cifar100c": ("cifar100",)}
 
 

@@ -1,10 +1,12 @@
 import dataclasses
 import importlib
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
+import eyechart as ec
 from archives import (
     cifar10_images,
     cifar100_images,
@@ -16,14 +18,17 @@ from archives import (
     write_cifar10,
     write_cifar100,
 )
-from eyechart import conformance, registry
+from eyechart import conformance, registry, settings
 from eyechart.datasets import _binary, _download
-from eyechart.datasets._cifar_c import COMMON, CORRUPTIONS
+from eyechart.datasets._corrupted import COMMON, CORRUPTIONS, EXTRA
 from eyechart.embedding.embed import embed
 from eyechart.errors import Unavailable
 from eyechart.images import fingerprints
+from eyechart.images.corruptions import corrupted
 from eyechart.registry import bind
-from samples import plain_encoder, refuses
+from eyechart.show.terminal import print_leaderboards
+from miniatures import offline, pack
+from samples import plain_encoder, refused, refuses
 
 module = importlib.import_module("eyechart.datasets.cifar10c")
 clean = importlib.import_module("eyechart.datasets.cifar10")
@@ -133,6 +138,7 @@ def test_the_seed_is_that_of_the_clean_data_set(folder):
     [
         ("corruptions='fogg'", ("there is no corruption 'fogg'", "gaussian_noise")),
         ("severities=(1, 6)", ("severities are 1 to 5; got 6",)),
+        ("severities=(0,)", ("severities are 1 to 5; got 0",)),
     ],
 )
 def test_what_does_not_exist_is_refused(options, words, folder):
@@ -148,31 +154,210 @@ def test_labels_that_are_not_those_of_the_clean_test_are_refused(folder, arrays)
         opened()
 
 
-@pytest.mark.parametrize("name", ["labels.npy", "zoom_blur.npy"])
-def test_a_missing_file_is_named_with_the_layout(name, folder):
-    (folder / name).unlink()
-    with refuses(f"there is no {folder / name}", "<corruption>.npy of 19 corruptions, labels.npy"):
+def test_labels_may_be_those_of_the_test_once(folder, arrays):
+    keys = {split: part.key for split, part in opened().items()}
+    np.save(folder / "labels.npy", arrays["labels.npy"][:N])
+    assert {split: part.key for split, part in opened().items()} == keys
+
+
+def test_labels_that_are_there_once_are_compared_with_the_clean_ones(folder, arrays):
+    np.save(folder / "labels.npy", (arrays["labels.npy"][:N] + 1) % 10)
+    with refuses("labels.npy differs from the labels of the clean test images at 20 of 20 places"):
         opened()
+
+
+@pytest.mark.parametrize(
+    ("others", "found"),
+    [
+        (np.zeros(40, np.uint8), "uint8 (40,)"),
+        (np.zeros((100, 1), np.uint8), "uint8 (100, 1)"),
+        (np.zeros(20), "float"),
+    ],
+)
+def test_labels_of_another_shape_are_named_with_both_that_fit(others, found, folder):
+    np.save(folder / "labels.npy", others)
+    with refuses(f"labels.npy holds {found}", "once or for each of the 5 severities (integers, 20 or 100)", "Delete"):
+        opened()
+
+
+def test_missing_labels_are_an_error_that_says_what_they_are_for(folder):
+    (folder / "labels.npy").unlink()
+    with refuses(
+        f"there is no {folder / 'labels.npy'}", "are those of the clean test, in their order", "19 corruptions"
+    ):
+        opened()
+
+
+def lacking(folder, *names):
+    for name in names:
+        (folder / f"{name}.npy").unlink()
+
+
+def test_a_missing_corruption_is_a_gap_that_is_named_with_where_it_was_looked_for_and_the_layout(folder, caplog):
+    lacking(folder, "zoom_blur")
+    data = opened()
+    assert len(data) == 3 + 90
+    assert not [split for split in data if "zoom_blur" in split]
+    (said,) = caplog.messages
+    assert f"{folder}/<corruption>.npy: of 19 corruptions these are not there: zoom_blur." in said
+    assert "The folder must hold <corruption>.npy of 19 corruptions (50,000 images each" in said
+    assert "\n" not in said
+
+
+def test_of_the_common_corruptions_the_extra_ones_are_no_gap(folder, caplog):
+    lacking(folder, *EXTRA)
+    assert len(opened("cifar10c(corruptions='common')")) == 3 + 75
+    assert caplog.messages == []
+    assert len(opened()) == 3 + 75
+    assert "not there: speckle_noise, gaussian_blur, spatter, saturate." in caplog.text
+
+
+def test_what_is_asked_for_by_name_must_be_there(folder):
+    lacking(folder, "fog")
+    with refuses(f"{folder}/<corruption>.npy: fog was asked for by name and is not there", "Delete"):
+        opened("cifar10c(corruptions=('fog', 'snow'))")
+
+
+@pytest.mark.parametrize("options", ["", "(corruptions='common')", "(corruptions='fog')"])
+def test_a_folder_without_any_of_them_is_refused(options, folder):
+    lacking(folder, *CORRUPTIONS)
+    with refuses(f"{folder}/<corruption>.npy: there is none of ", "fog", "must hold") as caught:
+        opened(f"cifar10c{options}")
+    assert isinstance(caught.value, Unavailable)
 
 
 def test_a_file_of_another_shape_is_named_with_both(folder, arrays):
     np.save(folder / "frost.npy", arrays["frost.npy"][:-1])
-    with refuses("frost.npy holds uint8 (99, 32, 32, 3) and must hold uint8 (100, 32, 32, 3)"):
+    with refuses("frost.npy holds uint8 (99, 32, 32, 3) and must hold uint8 (100, 32, 32, 3), 5 severities of 20"):
         opened()
 
 
-@pytest.mark.parametrize("cut", [0, 5, 90, -7])
-def test_a_truncated_file_is_named(cut, folder):
-    path = folder / "frost.npy"
-    path.write_bytes(path.read_bytes()[:cut])
-    with refuses("frost.npy is damaged", "Delete"):
+def test_a_file_with_one_severity_is_named_as_such(folder, arrays):
+    np.save(folder / "frost.npy", arrays["frost.npy"][:N])
+    with refuses("holds uint8 (20, 32, 32, 3) and must hold uint8 (100, 32, 32, 3)", "may be one severity alone"):
         opened()
 
 
-def test_a_file_with_a_pickle_is_refused(folder):
-    np.save(folder / "frost.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+@pytest.mark.parametrize("cut", [0, 5, 90, 130, -7])
+@pytest.mark.parametrize(("name", "whole"), [("frost.npy", 5 * N * 3072 + 128), ("labels.npy", 5 * N + 128)])
+def test_a_truncated_file_is_named_with_the_bytes_it_has_and_needs(cut, name, whole, folder):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:cut])
+    assert len(content) == whole
+    size = f"it has {len(content[:cut]):,} bytes, the official file {whole:,};"
+    with refuses(f"{folder / name} is damaged or cut off", size, f"Delete {folder}"):
+        opened()
+
+
+def test_a_folder_that_was_unpacked_in_part_is_refused_at_the_file_that_is_cut_off(folder):
+    lacking(folder, *CORRUPTIONS[5:])
+    (folder / "glass_blur.npy").write_bytes((folder / "glass_blur.npy").read_bytes()[:1000])
+    with refuses("glass_blur.npy is damaged or cut off", "it has 1,000 bytes"):
+        opened()
+
+
+@pytest.mark.parametrize("save", [partial(np.save, allow_pickle=True), np.savez])
+def test_a_file_of_another_kind_is_refused_and_never_unpickled(save, folder):
+    with (folder / "frost.npy").open("wb") as file:
+        save(file, np.array([{"a": 1}], dtype=object))
     with refuses("frost.npy is damaged"):
         opened()
+
+
+def test_a_truncated_archive_is_refused(folder, monkeypatch, tmp_path):
+    pack(monkeypatch, module, cut=1000)
+    with refuses(f"{tmp_path / 'data' / 'CIFAR-10-C.tar'} is damaged, incomplete", "Delete it, and get it again from"):
+        opened()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("suffix", [".part", ".crdownload"])
+def test_a_download_that_another_program_did_not_end_is_named(suffix, labels, tmp_path, monkeypatch):
+    begun = tmp_path / "data" / f"CIFAR-10-C.tar{suffix}"
+    begun.write_bytes(bytes(1_500_000))
+    offline(monkeypatch, module, "ARCHIVE")
+    with refuses(f"{begun} (1.5 of 2,918 MB) is a download that did not end", "let it end, or delete it"):
+        opened()
+    with settings.looking(), refuses("not here yet", f"{begun} (1.5 of 2,918 MB)"):
+        opened()
+
+
+# -- a gap, in a run -------------------------------------------------------------------------------------------------
+
+
+def ran():
+    task = "robustness(severities=3, k=1, c=1.0)"
+    made = ec.run(encoder=["pixels(size=4)"], data=["cifar10c(severities=3)"], task=[task], out="out")
+    (record,) = made.records
+    return made, record
+
+
+def means(record, **facets):
+    return [
+        (one.facets["cells"], one.facets["of"])
+        for one in record.measures
+        if one.metric == "mean_corruption_accuracy" and facets.items() <= one.facets.items()
+    ]
+
+
+def test_a_gap_is_in_the_notes_of_the_record_and_every_mean_says_how_many_cells_it_has(folder):
+    lacking(folder, "fog", *EXTRA)
+    _, record = ran()
+    missing = ", ".join(f"{name} (3)" for name in ("fog", *EXTRA))
+    assert f"of 19 corrupted splits 5 are missing: {missing}" in record.notes
+    assert set(means(record, average="asked")) == set(means(record, average="all")) == {(14, 19)}
+    assert set(means(record, average="common")) == {(14, 15)}
+    assert set(means(record, group="weather")) == {(3, 4)}
+    assert set(means(record, group="blur")) == {(4, 4)}
+
+
+def test_a_mean_that_lacks_cells_says_so_in_the_terminal_and_in_the_report(folder, capsys):
+    lacking(folder, "fog", *EXTRA)
+    made, _ = ran()
+    print_leaderboards(made.leaderboards())
+    assert "(14 of 19 cells)" in capsys.readouterr().out
+    assert "over 14 of 19 cells" in ec.report(made.out).read_text()
+
+
+def test_when_the_file_is_there_the_record_is_made_anew_and_only_its_images_are_embedded(folder, arrays, forwards):
+    lacking(folder, "fog")
+    _, partial_record = ran()
+    assert sum(forwards) == 100 + N + 18 * N
+    np.save(folder / "fog.npy", arrays["fog.npy"])
+    forwards.clear()
+    again, whole = ran()
+    assert again.computed == 1
+    assert whole.id != partial_record.id
+    assert sum(forwards) == N
+    assert not [note for note in whole.notes if "missing" in note]
+    assert set(means(whole, average="asked")) == {(19, 19)}
+    assert whole.keys["data"].items() > partial_record.keys["data"].items()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "--data", "cifar10c(severities=(1, 6))"), "CIFAR-10-C: severities are 1 to 5; got 6."),
+        (("run", "--data", "cifar10c", "--task", "robustness(severities=(1, 6))"), "severity must be 1, 2, 3, 4 or 5"),
+        (("run", "--data", "cifar10", "--task", "robustness(severities=(1, 6))"), "severity must be 1, 2, 3, 4 or 5"),
+        (("corrupt", "--data", "cifar10", "--out", "x", "--severity", "6"), "severity must be 1, 2, 3, 4 or 5; got 6"),
+    ],
+)
+def test_severity_6_is_one_line_wherever_it_is_asked_for(words, said, folder, eyechart):
+    more = ("--encoder", "pixels(size=4)", "--out", "out") if words[0] == "run" else ()
+    refused(eyechart(*words, *more), said)
+
+
+def test_a_view_of_severity_6_is_refused(folder):
+    with refuses("severity must be 1, 2, 3, 4 or 5; got 6"):
+        corrupted(opened("cifar10")["test"], "fog", 6)
+
+
+@pytest.mark.parametrize("spec", ["cifar10c(severities=(1, 6))", "cifar10c(corruptions='fogg')"])
+def test_an_option_that_cannot_be_is_refused_before_anything_is_downloaded(spec, tmp_path):
+    with refuses("CIFAR-10-C"):
+        opened(spec)
+    assert not (tmp_path / "data").exists()
 
 
 def test_files_are_hashed_once_and_again_when_they_change(folder, arrays, monkeypatch):
@@ -211,8 +396,8 @@ def test_a_damaged_memo_is_not_believed(folder, tmp_path, monkeypatch):
 def test_both_archives_are_downloaded_and_unpacked(tmp_path, monkeypatch):
     images = cifar10_images(N)
     plain = tar_of(write_cifar10(tmp_path / "made" / "cifar-10-batches-bin", images))
-    corrupted = cifar_c_arrays(images["test_batch.bin"][1], CORRUPTIONS)
-    content = tar_of(write_arrays(tmp_path / "made" / "CIFAR-10-C", corrupted))
+    arrays = cifar_c_arrays(images["test_batch.bin"][1], CORRUPTIONS)
+    content = tar_of(write_arrays(tmp_path / "made" / "CIFAR-10-C", arrays))
     with serving(plain, content) as (address, asked):
         for one, name, sent in (
             (clean, "cifar-10-binary.tar.gz", plain),

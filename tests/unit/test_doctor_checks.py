@@ -512,3 +512,37 @@ def test_a_metric_that_lacks_its_range_is_caught():
 def test_a_facet_that_json_does_not_know_is_caught(facet):
     with pytest.raises(Broken, match="facets are"):
         refuse_malformed(Measure(metric="luck", value=0.5, n=2, facets={"k": facet}), {"luck": GOOD})
+
+
+def also(*stated):
+    """A sound task with this beside its headline."""
+    return task().replace("def mine(", f"ALSO = {stated!r}\n\ndef mine(")
+
+
+AXES = {"name": "axes", "metric": "accuracy", "facets": {"split": "test", "axes": 2}}
+FAULTY_ALSO = {
+    "no tuple": (task().replace("def mine(", "ALSO = 'accuracy'\n\ndef mine("), "ALSO must be a tuple"),
+    "a field too few": (also({"name": "axes", "metric": "accuracy"}), "ALSO must state facets, metric, name"),
+    "a field too many": (also({**AXES, "best": 1.0}), "ALSO must state facets, metric, name"),
+    "beside of another shape": (also({**AXES, "beside": {"metric": "accuracy"}}), "beside with the same"),
+    "a metric without a name": (also({**AXES, "metric": "luck"}), "not in metrics/names.toml"),
+    "one name twice": (also(AXES, AXES), "a name of its own; got axes, axes"),
+    "nothing that fits": (also({**AXES, "facets": {"axes": 9}}), "it yielded none"),
+    "nothing beside": (also({**AXES, "beside": {**AXES, "facets": {"axes": 9}}}), "it yielded none"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), FAULTY_ALSO.values(), ids=FAULTY_ALSO)
+def test_what_is_badly_stated_beside_a_headline_is_caught(write_plugin, text, said):
+    assert said in " ".join(failed(write_plugin(text)).values())
+
+
+def test_what_is_stated_beside_a_headline_needs_outcomes(write_plugin):
+    bare = also(AXES).replace("predicted=guess,", "")
+    assert "no outcomes to be compared by" in failed(write_plugin(bare))["measures"]
+
+
+def test_what_is_well_stated_beside_a_headline_is_said(write_plugin):
+    found = conformance.check_plugin(write_plugin(also({**AXES, "beside": AXES})))["mine"]
+    assert all(finding.passed for finding in found)
+    assert any(finding.detail.endswith("; also axes") for finding in found)

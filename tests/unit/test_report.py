@@ -14,7 +14,7 @@ from eyechart.results.compare import compare
 from eyechart.results.leaderboard import headline, told_apart
 from eyechart.show import board, content, report
 from eyechart.show.content import gather
-from eyechart.show.report import number, render
+from eyechart.show.report import number, render, report_of_run
 from eyechart.show.report import report as write_report
 from eyechart.types import Measure
 from samples import output_of, photos, plain_encoder, refuses, toy_data
@@ -564,3 +564,16 @@ def test_examples_in_docstrings_hold(module):
 def test_content_holds_no_markup(out):
     told = repr(dataclasses.astuple(content.gather([out])))
     assert "<" not in told.replace("p < 0.", "")
+
+
+def test_a_second_run_keeps_a_report_of_the_same_records_and_writes_one_of_others(tmp_path):
+    options = {"data": "digits", "limit": 40, "out": tmp_path / "out"}
+    ec.run(encoder="pixels", task="knn(k=1)", **options)
+    path = report_of_run(tmp_path / "out")
+    before = path.stat().st_mtime_ns
+    assert report_of_run(tmp_path / "out").stat().st_mtime_ns == before
+    ec.run(encoder="pixels", task="knn(k=3)", **options)
+    assert "knn(k=(3,))" in report_of_run(tmp_path / "out").read_text()
+    ec.report(tmp_path / "out", by="objective")
+    grouped = path.read_bytes()
+    assert report_of_run(tmp_path / "out").read_bytes() != grouped

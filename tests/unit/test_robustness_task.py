@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
+import eyechart as ec
 from eyechart import settings
 from eyechart.case import Case
-from eyechart.embedding.fill import prepare
+from eyechart.embedding.preparing import prepare
 from eyechart.images.corruptions import corrupted
 from eyechart.images.views import from_arrays
-from eyechart.metrics.robustness import severity_auc, severity_auc_legacy
-from eyechart.tasks.robustness import robustness
-from samples import plain_encoder, refuses, toy
+from eyechart.registry import bind
+from eyechart.results.folds import Fold, measures_of
+from eyechart.results.stats import wilson
+from eyechart.tasks.knn import knn
+from eyechart.tasks.robustness import robustness, views
+from eyechart.types import Measure
+from samples import photos, plain_encoder, refuses, toy
 
 NAMES = ("fog", "contrast", "gaussian_blur")
 
@@ -80,10 +85,46 @@ def test_every_summary_is_what_the_predictions_make_it(measures, probe):
     for name in NAMES:
         accuracy = np.array([cells[name, severity].mean() for severity in range(1, 6)])
         area = {s0: one(measures, "severity_auc", corruption=name, severity0=s0, **mine).value for s0 in (False, True)}
-        assert area[False] == pytest.approx(severity_auc(accuracy))
-        assert area[True] == pytest.approx(severity_auc(accuracy, clean=clean.mean()))
-        legacy = one(measures, "severity_auc_legacy", corruption=name, **mine).value
-        assert legacy == pytest.approx(severity_auc_legacy(accuracy))
+        assert area[False] == pytest.approx(np.trapezoid(accuracy) / 4)
+        assert area[True] == pytest.approx(np.trapezoid([clean.mean(), *accuracy]) / 5)
+        legacy = one(measures, "severity_auc_legacy", corruption=name, **mine)
+        assert legacy.value == pytest.approx(100 * np.trapezoid(accuracy))
+        assert "severity0" not in legacy.facets
+        assert legacy.low < legacy.value < legacy.high
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear"])
+def test_what_is_compared_is_stored_image_by_image(measures, probe):
+    _clean, cells = outcomes(measures, probe)
+    mine = {"probe": probe, "selected": True, "average": "asked"}
+    mean = one(measures, "mean_corruption_accuracy", **mine)
+    assert mean.outcomes.dtype == np.float32
+    assert mean.outcomes == pytest.approx(np.mean(list(cells.values()), axis=0))
+    ratio = one(measures, "relative_robustness", normalize="ratio", **mine)
+    assert ratio.outcomes.mean(dtype=np.float64) == pytest.approx(ratio.value)
+    alone = [m.metric for m in measures if m.outcomes is not None and m.predicted is None]
+    assert alone.count("mean_corruption_accuracy") == 2  # one for each probe
+    assert alone.count("relative_robustness") == 4
+    assert set(alone) == {"mean_corruption_accuracy", "relative_robustness"}
+
+
+def test_val_may_vote_on_test_once_k_is_chosen(measures):
+    both = list(robustness(case(), corruptions=("fog",), severities=(4,), k=(1, 5), database="train+val"))
+    of, encoder = {"corruption": "fog", "severity": 4}, plain_encoder()
+    seen = lambda images: encoder.forward(prepare(encoder, images.batch(np.arange(len(images)))))  # noqa: E731
+    near = np.concatenate([seen(data()["train"]), seen(data()["val"])])
+    labels = np.concatenate([data()["train"].labels, data()["val"].labels])
+    view = seen(corrupted(data()["test"], "fog", 4))
+    similarity = (view @ near.T) / np.linalg.norm(near, axis=1)
+    first = labels[np.argsort(-similarity, axis=1, kind="stable")[:, :5]]
+    votes = np.stack([(first == label).sum(axis=1) for label in range(3)], axis=1)
+    got = one(both, "corruption_accuracy", probe="knn", k=5, **of)
+    assert got.value == pytest.approx((votes.argmax(axis=1) == data()["test"].labels).mean(), abs=0.03)
+    assert got.value != one(measures, "corruption_accuracy", probe="knn", k=5, **of).value
+    (chosen,) = {m.facets["k"] for m in found(both, "accuracy", probe="knn", selected=True)}
+    assert chosen == one(measures, "accuracy", probe="knn", selected=True).facets["k"]  # by train alone
+    linear = [one(made, "corruption_accuracy", probe="linear", **of).value for made in (both, measures)]
+    assert linear[0] == linear[1]
 
 
 def test_means_say_how_many_cells_they_have_of_how_many(measures):
@@ -203,3 +244,86 @@ def test_other_images_in_a_corrupted_split_are_refused():
     whole = data()
     with refuses("test/fog/1 must have the images of test, by id"):
         list(robustness(case(whole | {"test/fog/1": whole["val"]}), corruptions=("fog",), severities=(1,), k=(1,)))
+
+
+def test_a_dry_run_counts_the_views_and_finds_them_when_they_are_there(tmp_path):
+    asked = {"encoder": "pixels", "data": "digits", "limit": 20, "out": tmp_path}
+    task = 'robustness(corruptions=("fog", "contrast"), severities=(1, 3), k=(1,))'
+    (cell,) = ec.dry_run(**asked, task=task)
+    assert (cell.state, cell.images) == ("to embed", 60 + 4 * 20)
+    ec.run(**asked, task=task)
+    (cell,) = ec.dry_run(**asked, task=task.replace("k=(1,)", "k=(5,)"))
+    assert (cell.state, cell.images) == ("ready", 0)
+    (cell,) = ec.dry_run(**asked, task=task.replace("(1, 3)", "(1, 5)"))
+    assert (cell.state, cell.images) == ("to embed", 2 * 20)
+
+
+def test_an_unknown_corruption_beside_official_ones_is_refused_and_not_taken_for_a_gap():
+    of = data()
+    of["test/fog/1"] = corrupted(of["test"], "fog", 1)
+    with refuses("has no corruption 'fogg'. Did you mean fog?"):
+        list(robustness(case(of), corruptions=("fog", "fogg"), severities=(1,), k=(1,)))
+
+
+def test_the_first_image_may_be_unreadable(tmp_path):
+    root = photos(tmp_path / "photos", n=12)
+    first = ec.embed("pixels", str(root))["test"].ids[0]
+    (root / first).write_bytes(b"no image")
+    made = ec.run(
+        encoder="pixels", data=str(root), task='robustness(corruptions=("fog",), k=(1,))', out=tmp_path / "out"
+    )
+    assert not made.failures
+    assert {one.facets["profile"] for one in made.records[0].measures if "profile" in one.facets} == {"cifar-c"}
+    assert first in made.records[0].left_out["test"]
+
+
+def pooled(*folds):
+    """What two or more folds make together of shares of cells: each given the shares of the images it tested."""
+    images = colors(0, sum(map(len, folds)))
+    ids, made = iter(images.ids), []
+    for number, shares in enumerate(folds):
+        facets = {"split": "test", "average": "asked", "probe": "linear"}
+        outcomes = np.array(shares, np.float32)
+        given = {"value": float(outcomes.mean()), "n": len(shares), "facets": facets, "outcomes": outcomes}
+        measure = Measure(metric="mean_corruption_accuracy", **given)
+        tested = tuple(next(ids) for _ in shares)
+        made.append(Fold(number=number, measures=(measure,), splits=("test",), tested=tested))
+    return measures_of(made, images)[0]
+
+
+def test_folds_are_summed_up_over_all_images():
+    shares = np.random.default_rng(0).integers(0, 5, 50) / 4
+    found = pooled(shares[:20], shares[20:])
+    assert found.value == pytest.approx(shares.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * shares.std(ddof=1) / 50**0.5, rel=0.05)
+    assert found.outcomes == pytest.approx(shares)
+
+
+def test_all_right_in_every_fold_is_as_sure_as_the_images_are_many():
+    found = pooled(np.ones(20), np.ones(30))
+    assert (found.low, found.high) == pytest.approx(wilson(50, 50))
+
+
+@pytest.mark.parametrize("votes", ["uniform", "similarity", "exp"])
+def test_on_clean_images_neighbors_vote_as_in_knn(votes):
+    asked = {"k": (1, 4, 10), "votes": votes, "distance": "cosine", "database": "train+val", "temperature": 0.5}
+    theirs = {
+        one.facets["k"]: one
+        for one in knn(case(), **asked)
+        if one.facets["split"] == "test" and one.metric == "accuracy"
+    }
+    ours = list(robustness(case(), corruptions=("fog",), severities=(1,), c=(1.0,), **asked))
+    for one in found(ours, "accuracy", probe="knn"):
+        other = theirs[one.facets["k"]]
+        assert (one.value, one.facets["selected"], one.facets["votes"]) == (
+            other.value,
+            other.facets["selected"],
+            votes,
+        )
+    assert len(found(ours, "accuracy", probe="knn")) == 3
+
+
+@pytest.mark.parametrize(("asked", "count"), [("common", 15), ("prior", 16), ("all", 19)])
+def test_corruptions_have_names_for_sets(asked, count):
+    spec = bind("tasks", f"robustness(corruptions='{asked}')")
+    assert len(list(views(case(), spec.options))) == 5 * count

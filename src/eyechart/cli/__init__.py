@@ -20,6 +20,7 @@ for command in (
     reading.table,
     reading.compare,
     reading.report,
+    reading.plot,
     reading.show,
     running.embed,
     running.corrupt,

@@ -1,4 +1,4 @@
-"""Commands that show what there is: table, compare, report, list, show."""
+"""Commands that show what there is: table, compare, report, plot, list, show."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from eyechart.cli.options import Cache, DataDir, Json, Outs, Plugins, given, run_folders
+from eyechart.errors import EyechartError
 
 By = Annotated[
     str | None,
@@ -22,14 +23,25 @@ def table(
         bool, typer.Option("--aggregate", help="Mean and spread over seeds; with --by, over a group's encoders.")
     ] = False,
     by: By = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="ENCODER", help="Add mCE and relative mCE: errors against this encoder's."),
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Published numbers of the run's study beside ours, instead.")
+    ] = False,
 ) -> None:
     """Print one tidy row for each measure.
 
     The columns are encoder, data, task, seed, metric, value, low, high, n, and one for each facet; with --by one more.
     """
     from eyechart.results.table import table as tidy
+    from eyechart.show.published import beside_published
 
-    frame = tidy(run_folders(outs), aggregate=aggregate, by=by)
+    if published and (aggregate or by or baseline):
+        raise EyechartError("--published shows numbers one by one; leave out --aggregate, --by and --baseline.")
+    folders = run_folders(outs)
+    frame = beside_published(folders) if published else tidy(folders, aggregate=aggregate, by=by, baseline=baseline)
     if as_json:
         typer.echo(frame.to_json(orient="records", indent=1))
     elif as_csv:
@@ -52,6 +64,28 @@ def report(
     from eyechart.show.report import report as write_report
 
     typer.echo(write_report(run_folders(outs), file=file, by=by))
+
+
+def plot(
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder for the files.")],
+    outs: Outs = None,
+    chart: Annotated[
+        list[str] | None,
+        typer.Option("--chart", metavar="NAME", help="By default all that have something to show. Repeatable."),
+    ] = None,
+    format: Annotated[
+        list[str] | None, typer.Option("--format", metavar="NAME", help="png (the default), svg or pdf. Repeatable.")
+    ] = None,
+) -> None:
+    """Write charts with their intervals, sized for paper.
+
+    Of any run: leaderboard, and frontier where costs were measured. Of the task robustness: severity_curves,
+    mean_severity_curve, severity_auc, relative_robustness, clean_against_corrupted, heat_map.
+    """
+    from eyechart.show.plot import plot as write_charts
+
+    for path in write_charts(run_folders(outs), out, chart=chart, format=format or "png"):
+        typer.echo(path)
 
 
 def compare(

@@ -79,14 +79,22 @@ def _print_results(results: Any, as_json: bool) -> None:
         from eyechart.show.terminal import print_leaderboards
 
         print_leaderboards(results.leaderboards())
+        _print_published(results)
     for name, reason in results.skipped.items():
         typer.echo(f"skipped {name}: {reason}", err=True)
     _print_failures(results.failures)
     if results.records:
-        from eyechart.show.report import report as write_report
+        from eyechart.show.report import report_of_run
 
         typer.echo(_counted(results), err=True)
-        typer.echo(f"report: {write_report([results.out])}", err=as_json)
+        typer.echo(f"report: {report_of_run(results.out)}", err=as_json)
+
+
+def _print_published(results: Any) -> None:
+    from eyechart.show.published import print_published
+
+    if results.records:
+        print_published(results.out, results.records)
 
 
 def _counted(results: Any) -> str:

@@ -13,14 +13,16 @@ from eyechart.conformance.findings import Broken, Finding, attempt
 from eyechart.conformance.isolation import refuse_touched, seeded
 from eyechart.conformance.measures import refuse_malformed
 from eyechart.embedding.loading import load_encoder
+from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.plan import draws
 from eyechart.registry import Bound, bind
 from eyechart.results.chance import chance, sizes
-from eyechart.results.leaderboard import headline
+from eyechart.results.leaderboard import fits, headline
 from eyechart.types import Dataset, Derived, Encoder, Images, Measure, Record
 
 _FIELDS = {"metric", "facets", "direction", "best", "chance"}
+_ALSO = {"name", "metric", "facets"}
 _NEAR = 0.02  # of a metric's range: how near to its best a perfect encoder must come
 _WIDER = 3.2905 / 1.9600  # from a 95 % interval to a 99.9 % one
 _SHUFFLES = 4  # how often the labels of test are dealt out anew; a choice made on them changes in one of these
@@ -69,7 +71,35 @@ def _headline(bound: Bound) -> str:
     better = metrics()[stated["metric"]]["better"]
     if stated["direction"] != better:
         raise Broken(f"HEADLINE says {stated['direction']!r} is better; names.toml says {better!r} of the metric.")
-    return f"{stated['metric']} of {stated['facets'] or 'everything'}, chance {stated['chance']}"
+    also = _also(bound)
+    more = f"; also {', '.join(str(one['name']) for one in also)}" if also else ""
+    return f"{stated['metric']} of {stated['facets'] or 'everything'}, chance {stated['chance']}{more}"
+
+
+def _also(bound: Bound) -> Sequence[Mapping[str, Any]]:
+    """Give what is stated to be compared beside the headline."""
+    also = bound.entry.constants.get("ALSO", ())
+    if not isinstance(also, tuple | list) or not all(isinstance(one, dict) for one in also):
+        raise Broken(f"ALSO must be a tuple of {{...}}, literals only; got {also!r}.")
+    for one in also:
+        if set(one) - {"beside"} != _ALSO or set(one.get("beside", _ALSO)) != _ALSO:
+            raise Broken(f"ALSO must state {', '.join(sorted(_ALSO))}, and may state beside with the same; got {one}.")
+        for stated in (one, one.get("beside", one)):
+            if stated["metric"] not in metrics():
+                raise Broken(f"ALSO names the metric {stated['metric']!r}, which is not in metrics/names.toml.")
+    names = [str(one["name"]) for one in also]
+    if len(set(names)) < len(names) or not all(names):
+        raise Broken(f"ALSO must give each a name of its own; got {', '.join(names)}.")
+    return also
+
+
+def _refuse_unmeasured(stated: Mapping[str, Any], measures: Sequence[Measure], *, of_images: bool) -> None:
+    """Raise Broken unless there is a measure that fits, and of single images where they are to be compared."""
+    fitting = [one for one in measures if one.metric == stated["metric"] and fits(one.facets, stated["facets"])]
+    if not fitting:
+        raise Broken(f"ALSO states {stated['metric']} of {stated['facets']}, and it yielded none.")
+    if of_images and fitting[0].outcomes is None and fitting[0].predicted is None:
+        raise Broken(f"ALSO states {stated['metric']} of {stated['facets']}, which has no outcomes to be compared by.")
 
 
 def _measures(bound: Bound, data: Dataset) -> str:
@@ -78,6 +108,10 @@ def _measures(bound: Bound, data: Dataset) -> str:
         raise Broken("it yielded nothing; a task yields one Measure for each number.")
     for measure in measures:
         refuse_malformed(measure, metrics())
+    for one in _also(bound):
+        _refuse_unmeasured(one, measures, of_images=one["metric"] not in OF_COUNTS)
+        if "beside" in one:
+            _refuse_unmeasured(one["beside"], measures, of_images=False)
     return f"it yielded {len(measures)}, of {', '.join(dict.fromkeys(m.metric for m in measures))}"
 
 

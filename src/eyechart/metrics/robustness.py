@@ -18,19 +18,17 @@ def trapezoids(severities: Sequence[int]) -> Float64[np.ndarray, " s"]:
     return (np.concatenate([[0.0], steps]) + np.concatenate([steps, [0.0]])) / 2
 
 
-def severity_auc(accuracy: Float[np.ndarray, " s"], clean: float | None = None) -> float:
+def severity_auc(accuracy: Float[np.ndarray, "*n s"], severities: Sequence[int]) -> Float64[np.ndarray, "*n"]:
     """Give the area under accuracy over severity, as a share of what an accuracy of 1 has.
 
-    It is the trapezoid rule over severities 1, 2, ...; with `clean` over 0, 1, 2, ..., the accuracy without corruption
-    being that at severity 0.
+    It is the trapezoid rule; accuracy without corruption is that at severity 0.
 
-    >>> severity_auc(np.array([0.8, 0.6])), severity_auc(np.array([0.8, 0.6]), clean=1.0)
-    (0.7, 0.8)
+    >>> severity_auc(np.array([[0.8, 0.6, 0.4], [1.0, 0.5, 0.5]]), [0, 1, 2]).round(4).tolist()
+    [0.6, 0.625]
     """
-    values = np.concatenate([[] if clean is None else [clean], accuracy])
-    if len(values) < 2:
-        raise ValueError(f"an area needs two severities or more; got {len(values)}.")
-    return round(float(trapezoids(range(len(values))) @ values / (len(values) - 1)), 12)
+    if len(severities) < 2:
+        raise ValueError(f"an area needs two severities or more; got {len(severities)}.")
+    return np.asarray(accuracy @ trapezoids(severities) / (severities[-1] - severities[0]))
 
 
 def severity_auc_legacy(accuracy: Float[np.ndarray, " s"]) -> float:

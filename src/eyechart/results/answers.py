@@ -49,6 +49,12 @@ class Task:
     folds: tuple[FoldAnswers, ...] = ()  # of cross-validation, with the same columns; `val` is then the vals of all
 
     @property
+    def of(self) -> str:
+        """The task whose records these are, where it is one of several things to compare in them."""
+        name = self.columns[0].records[0].headline.get("name")
+        return self.name if name is None else self.name.removesuffix(f" ({name})")
+
+    @property
     def chooses(self) -> bool:
         """Whether it can choose an encoder: one classifier for all test images, that was scored on val too."""
         return self.val is not None and self.split == "test" and "shots" not in self.columns[0].test[0].facets

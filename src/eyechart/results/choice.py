@@ -132,7 +132,8 @@ def _meeting(
         values = [_value(one, condition.name, costs) for one in left]
         unknown = dict.fromkeys(one.row.encoder for one, value in zip(left, values, strict=True) if value is None)
         if unknown:
-            notes.append(f"excluded, because {condition.name} is not known of them: {', '.join(unknown)}")
+            what = condition.name if condition.name in COSTS else f"{condition.name} on val"
+            notes.append(f"excluded, because {what} is not known of them: {', '.join(unknown)}")
         left = [one for one, value in zip(left, values, strict=True) if value is not None and condition.holds(value)]
     return left, notes
 

@@ -12,10 +12,10 @@ from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.results.costs import COSTS, costs
 from eyechart.results.decision import Decision, Inquiry, decide
-from eyechart.results.leaderboard import labels, leaderboards, told_apart
+from eyechart.results.leaderboard import fits, labels, leaderboards, told_apart
 from eyechart.results.records import as_folders, read_places
 from eyechart.results.seen import seen
-from eyechart.results.stored import Source
+from eyechart.results.stored import Source, views
 from eyechart.results.where import parse
 from eyechart.types import Record
 
@@ -146,13 +146,15 @@ def decisions(
     shown, _ = told_apart(found)
     names, made = labels(shown), []
     for board in leaderboards(shown):
-        source = Source(records=[record for record in shown if record.data == board.data], names=names, folders=folders)
+        here = [record for record in shown if record.data == board.data]
+        every = [view for record in here for view in views(record, metric)]
+        source = Source(records=every, names=names, folders=folders)
         asked = Inquiry(
             metric=metric,
             conditions=conditions,
             costs=known,
             places={encoder: place for place, (encoder, _) in enumerate(board.rows)},
-            notes=(*notes, *seen(source.records, names)),
+            notes=(*notes, *seen(here, names)),
             by=by,
         )
         decision = decide(board.data, source, asked)
@@ -171,6 +173,8 @@ def _comparable(found: Sequence[Record]) -> list[str]:
         for name in record.arrays:
             number, _, what = name.partition(".")
             measure = record.measures[int(number)]
+            if not any(fits(measure.facets, view.headline.get("facets", {})) for view in views(record)):
+                continue
             same = alike[frozenset(measure.facets.items())]
             stored |= same & {"accuracy", *OF_COUNTS} if what == "predicted" else {measure.metric}
     return sorted(stored - _NO_MERIT)

@@ -1,7 +1,7 @@
 """One data set's decision: its tasks compared, an encoder recommended, and what had to be left out."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -15,11 +15,13 @@ from eyechart.results.costs import COSTS
 from eyechart.results.differences import Wide, differences, widened
 from eyechart.results.families import Agreement, Pair, Row, agreements, pairs, rows
 from eyechart.results.groups import Group, groups, said_of, without
+from eyechart.results.leaderboard import merit
 from eyechart.results.paired import resampled
 from eyechart.results.sentence import sentence, words
 from eyechart.results.stored import Source, measured
 from eyechart.results.where import Condition
 from eyechart.specs import parse
+from eyechart.types import Record
 
 UNBALANCED = 5  # times the smallest class: from there on, balanced accuracy
 _FEW_GROUPS = 10
@@ -66,14 +68,14 @@ def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
         return None
     sizes = _class_sizes(source)
     unbalanced = bool(len(sizes) and sizes.max() >= UNBALANCED * sizes.min())
-    notes, tasks = [*asked.notes], []
+    notes, tasks = [*asked.notes, *_without(source, scored)], []
     for name in dict.fromkeys(record.task for record in scored):
         metric = _metric(source, name, asked.metric, unbalanced=unbalanced)
         if metric is None:
             notes.append(f"{name}: not compared, because it states no headline")
             continue
         task, more = read_task(source, name, metric, asked.places)
-        notes += [*_without(source, name), *more]
+        notes += more
         if task is not None:
             tasks.append(task)
     if asked.metric is None and any(task.metric == "balanced_accuracy" for task in tasks) and unbalanced:
@@ -83,12 +85,18 @@ def decide(data: str, source: Source, asked: Inquiry) -> Decision | None:
     return _decision(data, source, asked, tasks, notes)
 
 
-def _without(source: Source, task: str) -> list[str]:
-    """Say which encoders have no result in a task: their cells failed, or were never asked for."""
+def _without(source: Source, scored: Sequence[Record]) -> list[str]:
+    """Say which encoders have no result in which tasks: their cells failed, or were never asked for."""
     everyone = dict.fromkeys(source.names[record.id] for record in source.records)
-    there = {source.names[record.id] for record in source.records if record.task == task}
-    lacking = [name for name in everyone if name not in there]
-    return [f"{task}: {', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no result"] if lacking else []
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for task in dict.fromkeys(record.task for record in scored):
+        there = {source.names[record.id] for record in scored if record.task == task}
+        lacking.setdefault(tuple(name for name in everyone if name not in there), []).append(task)
+    return [
+        f"{', '.join(tasks)}: {', '.join(names)} {'has' if len(names) == 1 else 'have'} no result"
+        for names, tasks in lacking.items()
+        if names
+    ]
 
 
 def _class_sizes(source: Source) -> np.ndarray:
@@ -120,13 +128,14 @@ def _decision(data: str, source: Source, asked: Inquiry, tasks: Sequence[Task], 
     wide = {task.name: widened(task.test) for task in tasks}
     draws = _draws(tasks, wide)
     found = {task.name: differences(wide[task.name], draws[task.name]) for task in tasks}
-    table = {task.name: rows(task, found[task.name], draws[task.name]) for task in tasks}
+    table = {task.name: rows(task, found[task.name], draws[task.name], asked.costs) for task in tasks}
     made = {task.name: pairs(task, found[task.name]) for task in tasks}
     choice = choose(tasks, table, draws, asked.costs, asked.conditions, asked.places)
     said = {} if asked.by is None else said_of(source, asked.by)
     apart = [] if asked.by is None else without(said, asked.by)
     put = [groups(task, table[task.name], draws[task.name], said, asked.by) for task in tasks if asked.by is not None]
-    lines = [*notes, *(line for task in tasks for line in _remarks(source, task)), *choice.notes, *apart]
+    remarks = [*(line for task in tasks for line in _remarks(source, task)), *_unordered(source, tasks)]
+    lines = [*notes, *remarks, *choice.notes, *apart]
     return Decision(
         data=data,
         rows=tuple(row for several in table.values() for row in several),
@@ -151,7 +160,7 @@ def _draws(tasks: Sequence[Task], wide: Mapping[str, Wide]) -> dict[str, Float64
 
 
 def _remarks(source: Source, task: Task) -> list[str]:
-    """Say what a reader of the numbers must know: groups, images left out, and an order that val did not give."""
+    """Say what a reader of the numbers must know: groups, few images, and those that were left out."""
     groups, sample, said = source.images(task.split).groups, task.test.sample, []
     if groups is not None and task.test.grouped:
         rough = f"; {sample} are few, so intervals and tests are rough" if sample < _FEW_GROUPS else ""
@@ -173,9 +182,32 @@ def _remarks(source: Source, task: Task) -> list[str]:
                 f"{column.encoder} was not given {count} of the {len(task.test.units)} {task.split} images; its pairs "
                 "are compared on the others"
             )
-    if any(column.on_val is None for column in task.columns):
-        said.append(f"{task.name}: not measured on val, so its order means nothing")
     return said
+
+
+def _unordered(source: Source, tasks: Sequence[Task]) -> list[str]:
+    """Say what an order means that val of the task itself did not give."""
+    elsewhere = any(merit(record) is not None for record in source.records)
+    alone: dict[str, None] = {}
+    partly: dict[str, None] = {}
+    for task in tasks:
+        lacking = [column.on_val is None for column in task.columns]
+        if any(lacking):
+            (alone if elsewhere and all(lacking) else partly)[task.of] = None
+    said = []
+    if partly:
+        said.append(f"{', '.join(partly)}: not measured on val, so {_its(partly)} order means nothing")
+    if alone:
+        part = "it takes no part" if len(alone) == 1 else "they take no part"
+        said.append(
+            f"{', '.join(alone)}: measured on test alone, so {part} in the choice; {_its(alone)} encoders are in the "
+            "order that val gives them in other tasks"
+        )
+    return said
+
+
+def _its(names: Collection[str]) -> str:
+    return "its" if len(names) == 1 else "their"
 
 
 def _said(data: str, source: Source, asked: Inquiry, choice: Choice, made: Mapping[str, Sequence[Pair]]) -> str:

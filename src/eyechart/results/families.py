@@ -1,8 +1,10 @@
 """One task on one data set: its encoders and every pair of them, as plain values."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,6 +15,7 @@ from eyechart.results.differences import Differences
 from eyechart.results.paired import bounds
 from eyechart.results.ranks import agreement, rank_intervals, tie_groups
 from eyechart.results.stats import area_interval, classes_interval
+from eyechart.results.stored import measured
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,9 @@ class Row:
     std_seeds: float | None  # ... with another seed ...
     draws: int
     std_draws: float | None  # ... and with another draw of the few training images
+    beside: str | None = None  # what the task wants shown beside the score, such as that of images as they are ...
+    beside_test: float | None = None  # ... and that on test
+    images_per_second: float | None = None  # from image files to embeddings, where costs were measured
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +74,13 @@ class Agreement:
     encoders: int
 
 
-def rows(task: Task, found: Differences, draws: Float64[np.ndarray, "b _"]) -> tuple[Row, ...]:
-    """Give one row for each encoder, best on val first."""
+def rows(
+    task: Task,
+    found: Differences,
+    draws: Float64[np.ndarray, "b _"],
+    costs: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+) -> tuple[Row, ...]:
+    """Give one row for each encoder, best on val first. `costs` are by encoder key."""
     scores = np.array([column.score for column in task.columns])
     above = found.above(len(scores), higher=task.higher)
     group = tie_groups(scores if task.higher else -scores, above)
@@ -97,9 +108,21 @@ def rows(task: Task, found: Differences, draws: Float64[np.ndarray, "b _"]) -> t
                 std_seeds=_spread([measure.value for measure in column.test]),
                 draws=count,
                 std_draws=over_draws,
+                **_beside(column),
+                images_per_second=costs.get(column.records[0].keys["encoder"], {}).get("images_per_second"),
             )
         )
     return tuple(made)
+
+
+def _beside(column: Column) -> dict[str, Any]:
+    """Give what the task wants shown beside the score: the mean over seeds."""
+    name, values = None, []
+    for record in column.records:
+        if (stated := record.headline.get("beside")) is not None:
+            number = measured(dataclasses.replace(record, headline=stated), stated["metric"])
+            name, values = stated["name"], values + ([] if number is None else [record.measures[number].value])
+    return {"beside": name, "beside_test": fmean(values)} if values else {}
 
 
 def _interval(task: Task, place: int, draws: Float64[np.ndarray, " b"]) -> tuple[float | None, float | None]:
@@ -114,13 +137,18 @@ def _interval(task: Task, place: int, draws: Float64[np.ndarray, " b"]) -> tuple
     return interval_of(task, column.score, draws, float(task.test.worth[place]))
 
 
-def interval_of(task: Task, score: float, draws: Float64[np.ndarray, " b"], worth: float) -> tuple[float, float]:
-    """Give the interval of a score from resamples of a task's images, of which it rests on so many."""
+def interval_of(
+    task: Task, score: float, draws: Float64[np.ndarray, " b"], worth: float
+) -> tuple[float, float] | tuple[None, None]:
+    """Give the interval of a score from resamples of a task's images, of which it rests on so many.
+
+    Where all resamples agree on a number that has no range, nothing is known of how far it could be off.
+    """
     if metrics().get(task.metric, {}).get("range") == [0.0, 1.0]:
         interval = classes_interval if task.test.counted else area_interval
         return interval(score, float(np.nanstd(draws, ddof=1)), worth)
     low, high = bounds(draws)
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (None, None)
 
 
 def _spread(values: Sequence[float]) -> float | None:

@@ -13,6 +13,7 @@ from eyechart.results import stats
 from eyechart.results.paired import Answers, Counted, plain_scores, resampled
 from eyechart.types import Facet, Images, Measure
 
+_SHARES = {"accuracy", "mean_corruption_accuracy"}  # of the answers to each image, which all may be right by luck
 _STREAM = 2  # of resamples; 0 and 1 are those of a comparison
 
 
@@ -137,17 +138,21 @@ def _gathered(several: Sequence[np.ndarray | None], layout: _Layout) -> np.ndarr
 
 def _over_images(metric: str, each: _Each, layout: _Layout, facets: _Facets) -> Measure:
     """Measure a mean over images."""
-    losses = metric != "accuracy" and np.issubdtype(each.outcomes.dtype, np.floating)
+    losses = metric not in _SHARES and np.issubdtype(each.outcomes.dtype, np.floating)
     shares = each.outcomes.mean(axis=0, dtype=np.float64)
     if losses:
-        return stats.mean(metric, shares, facets=facets)
+        made = stats.mean(metric, shares, facets=facets)
+        return made if np.ptp(shares) > 0 else dataclasses.replace(made, low=None, high=None)
     if layout.repeats == 1 and not np.issubdtype(each.outcomes.dtype, np.floating):
         predicted = None if each.predicted is None else each.predicted[0]
         return stats.proportion(metric, each.outcomes[0].astype(bool), facets=facets, predicted=predicted)
     # Wilson's, for so many images and no more: repeats test the same ones again. By the spread of the shares it would
     # be shorter, and cover less, because what repeats average out is not what other images would change.
     n, share = len(shares), float(shares.mean())
-    made = stats.area(metric, share, float(np.sqrt(share * (1 - share) / n)), images=float(n), n=n, facets=facets)
+    spread = float(np.sqrt(share * (1 - share)))
+    if metric != "accuracy" and n > 1:  # a share of cells in each repeat
+        spread = float(each.outcomes.std(axis=1, ddof=1, dtype=np.float64).mean())
+    made = stats.area(metric, share, spread / np.sqrt(n), images=float(n), n=n, facets=facets)
     return dataclasses.replace(made, outcomes=shares.astype(np.float32))
 
 

@@ -30,7 +30,7 @@ class Group:
     low: float | None  # 95 %, for other images; the encoders are taken as they are
     high: float | None
     n: int  # images that each of them was given at least
-    best: str  # on val
+    best: str  # on val; where it was not measured, the first of them
     best_val: float | None
     best_test: float
     difference: float | None  # of the means on test, this group's minus the first's; None of the first
@@ -38,6 +38,8 @@ class Group:
     difference_high: float | None
     p: float | None
     p_holm: float | None  # over the groups of the task
+    beside: str | None = None  # what the task wants shown beside the score ...
+    beside_test: float | None = None  # ... and its mean
 
 
 def groups(
@@ -52,7 +54,7 @@ def groups(
     places: dict[str, list[int]] = {}
     for place, column in enumerate(task.columns):
         places.setdefault(said[column.encoder], []).append(place)
-    names = sorted(places, key=lambda name: _order(task, [task.columns[place] for place in places[name]]))
+    names = sorted(places, key=lambda name: _order(task, places[name]))
     means = np.stack([draws[:, places[name]].mean(axis=1) for name in names], axis=1)
     first = places[names[0]]
     made = [_group(task, rows, places[name], means[:, k]) for k, name in enumerate(names)]
@@ -70,9 +72,10 @@ def groups(
 _NO_DIFFERENCE: dict[str, Any] = dict.fromkeys(("difference", "difference_low", "difference_high", "p", "p_holm"))
 
 
-def _order(task: Task, columns: Sequence[Column]) -> tuple[bool, float]:
-    val = _mean_val(columns)
-    return val is None, 0.0 if val is None else -val if task.higher else val
+def _order(task: Task, places: Sequence[int]) -> tuple[bool, float]:
+    """Give the place of a group: by its mean on val, or else by its encoders' places, which other tasks gave them."""
+    val = _mean_val([task.columns[place] for place in places])
+    return (True, fmean(places)) if val is None else (False, -val if task.higher else val)
 
 
 def _mean_val(columns: Sequence[Column]) -> float | None:
@@ -96,7 +99,13 @@ def _group(task: Task, rows: Sequence[Row], places: Sequence[int], draws: Float6
         "best": best.encoder,
         "best_val": best.on_val,
         "best_test": best.score,
+        **_beside([rows[place] for place in places]),
     }
+
+
+def _beside(rows: Sequence[Row]) -> dict[str, Any]:
+    known = [row.beside_test for row in rows if row.beside_test is not None]
+    return {"beside": rows[0].beside, "beside_test": fmean(known)} if len(known) == len(rows) else {}
 
 
 def _difference(

@@ -38,12 +38,13 @@ def headline(record: Record, *, split: str | None = None) -> Measure | None:
     if split is not None:
         wanted["split"] = split
     for measure in record.measures:
-        if measure.metric == record.headline.get("metric") and _matches(measure.facets, wanted):
+        if measure.metric == record.headline.get("metric") and fits(measure.facets, wanted):
             return measure
     return None
 
 
-def _matches(facets: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def fits(facets: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Say whether facets hold all that is wanted."""
     return all(facets.get(name) == value for name, value in wanted.items())
 
 

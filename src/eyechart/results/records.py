@@ -119,6 +119,7 @@ def read(path: Path) -> Record:
         raise EyechartError(
             f"{path} is no record of schema {SCHEMA}. Delete it; what it held is computed again when it is needed."
         )
+    content.setdefault("also", [])  # which no record had before a task stated any
     try:
         measures = tuple(Measure(**measure) for measure in content["measures"])
         fields = {f.name: content[f.name] for f in dataclasses.fields(Record) if f.name != "measures"}
@@ -126,9 +127,8 @@ def read(path: Path) -> Record:
         raise EyechartError(
             f"{path} is damaged ({error}). Delete it; what it held is computed again when it is needed."
         ) from error
-    return Record(
-        **{**fields, "notes": tuple(fields["notes"]), "arrays": tuple(fields["arrays"]), "measures": measures}
-    )
+    listed = {name: tuple(fields[name]) for name in ("also", "notes", "arrays")}
+    return Record(**{**fields, **listed, "measures": measures})
 
 
 def read_all(out: Path) -> list[Record]:

@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from eyechart.metrics.classification import OF_COUNTS
 from eyechart.results import records
+from eyechart.results.leaderboard import fits
 from eyechart.results.paired import Answers, Counted, plain_scores, units_of
 from eyechart.types import Record
 
@@ -68,6 +69,20 @@ class Source:
         return self.files[record.id](name)
 
 
+def views(record: Record, metric: str | None = None) -> list[Record]:
+    """Give a record as all that its task states to compare: by its headline, and by each of `also` as of a task.
+
+    By a metric that is asked for these are the ones of that metric; of one that the task states nowhere, the first.
+    """
+    also = [
+        dataclasses.replace(record, task=f"{record.task} ({one['name']})", headline=one, also=()) for one in record.also
+    ]
+    stated = [dataclasses.replace(record, also=()), *also]
+    if metric is None:
+        return stated
+    return [one for one in stated if one.headline.get("metric") == metric] or stated[:1]
+
+
 def measured(record: Record, metric: str, split: str | None = None) -> int | None:
     """Give the number of the measure that is what the headline is, by this metric and on another split if asked.
 
@@ -77,7 +92,7 @@ def measured(record: Record, metric: str, split: str | None = None) -> int | Non
     found = [
         ("draw" in measure.facets, number)
         for number, measure in enumerate(record.measures)
-        if measure.metric == metric and all(measure.facets.get(name) == value for name, value in wanted.items())
+        if measure.metric == metric and fits(measure.facets, wanted)
     ]
     return min(found)[1] if found else None
 
@@ -120,7 +135,8 @@ def _one(source: Source, record: Record, number: int, images: Images) -> tuple[n
     """Give [n, 1, 1] outcome and predicted class of every image, NaN for one that was left out. Or why not."""
     measure = record.measures[number]
     split = str(measure.facets["split"])
-    given = ~np.isin(images.ids, list(record.left_out.get(split, {})))
+    left_out = list(record.left_out.get(split, {}))
+    given = ~np.isin(images.ids, left_out) if left_out else np.ones(len(images.ids), bool)  # asked of every cell
     predicted, outcomes = _stored(source, record, number)
     stored = outcomes if predicted is None else predicted
     if stored is None:
@@ -146,7 +162,7 @@ def _stored(source: Source, record: Record, number: int) -> tuple[np.ndarray | N
     """
     metric, facets = record.measures[number].metric, record.measures[number].facets
     if metric != "accuracy" and metric not in OF_COUNTS:
-        return None, source.array(record, f"{number}.outcomes")
+        return source.array(record, f"{number}.predicted"), source.array(record, f"{number}.outcomes")
     same = [place for place, other in enumerate(record.measures) if other.facets == facets]
     found = (source.array(record, f"{place}.predicted") for place in same)
     predicted = next((values for values in found if values is not None), None)

@@ -1,13 +1,14 @@
 """Tidy rows: one for each measure, computed from records."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyechart.cards import check_field, group_of
+from eyechart.results.baseline import against
 from eyechart.results.leaderboard import labels
-from eyechart.results.records import as_folders, read_outs
+from eyechart.results.records import as_folders, read_places
 from eyechart.results.seen import seen
 from eyechart.types import Record
 
@@ -75,8 +76,20 @@ def _of_groups(table: "pandas.DataFrame", by: str) -> "pandas.DataFrame":
     return grouped.agg(value="mean", std="std", encoders="count").reset_index()
 
 
+def with_baseline(records: Sequence[Record], folders: Mapping[str, Path], baseline: str) -> list[Record]:
+    """Give the records with mCE and relative mCE against an encoder; what cannot be had is named in a log."""
+    made, gaps = against(records, folders, baseline)
+    for line in gaps:
+        log.warning("note: %s", line)
+    return made
+
+
 def table(
-    outs: str | Path | Sequence[str | Path], *, aggregate: bool = False, by: str | None = None
+    outs: str | Path | Sequence[str | Path],
+    *,
+    aggregate: bool = False,
+    by: str | None = None,
+    baseline: str | None = None,
 ) -> "pandas.DataFrame":
     """Give the tidy rows of one or more runs. Encoders that were trained on what they are tested on are named in a log.
 
@@ -84,11 +97,15 @@ def table(
         outs: run folders; their records are put together.
         aggregate: mean and spread over seeds; with `by`, over the encoders of a group.
         by: a field of encoders' cards, such as "objective", that becomes a column.
+        baseline: an encoder of these runs. Rows of `mce` and `relative_mce` hold every encoder's errors under
+            corruption against those of this one; what cannot be had is named in a log.
 
     Raises:
-        EyechartError: a folder holds no records, or cards have no such field.
+        EyechartError: a folder holds no records, cards have no such field, or `baseline` cannot be used.
     """
-    records = read_outs(as_folders(outs))
+    records, folders = read_places(as_folders(outs))
+    if baseline is not None:
+        records = with_baseline(records, folders, baseline)
     made = frame(records, aggregate=aggregate, by=by)
     for line in seen(records, labels(records)):
         log.warning("note: %s", line)

@@ -17,7 +17,9 @@ from eyechart.types import Facet, Measure, Record
 FEW = 30  # so many classes are shown one by one; of more, the extremes
 EXTREMES = 10
 FREQUENT = 20
-_NO_CHOICE = {"split", "selected", "probe", "votes"}  # facets that are no hyperparameter
+_NO_CHOICE = {  # facets that are no hyperparameter
+    *("split", "selected", "probe", "votes", "average", "normalize", "profile", "cells", "of"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Score:
     n: int
     chosen: Mapping[str, Facet]  # the hyperparameters behind it
     overlaps: bool  # its interval shares values with that of the first row, and it is not the first row
+    lacking: str = ""  # of a mean that could not be taken over all it is of: over how many of how many
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -184,7 +187,18 @@ def _score(record: Record | None, first: Record | None) -> Score | None:
         n=measure.n,
         chosen={name: value for name, value in measure.facets.items() if name not in _NO_CHOICE},
         overlaps=best is not None and _overlap(measure, best),
+        lacking=lacking(measure.facets),
     )
+
+
+def lacking(facets: Mapping[str, Facet]) -> str:
+    """Say of a mean over fewer cells than it is of how many it has; else nothing.
+
+    >>> lacking({"cells": 90, "of": 95}), lacking({"cells": 95, "of": 95}), lacking({})
+    ('90 of 95 cells', '', '')
+    """
+    cells, of = facets.get("cells"), facets.get("of")
+    return f"{cells} of {of} cells" if cells != of else ""
 
 
 def _overlap(one: Measure, other: Measure) -> bool:

@@ -58,6 +58,7 @@ def print_comparison(comparison: "Comparison") -> None:
 def table(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
     """Give the rows of a task as texts by column."""
     rows = [row for row in decision.rows if row.task == task]
+    speeds = {row.images_per_second for row in rows}
     by_second = {pair.second: pair for pair in decision.pairs if pair.task == task and pair.first == rows[0].encoder}
     for row in rows:
         pair = by_second.get(row.encoder)
@@ -66,13 +67,25 @@ def table(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
             "val": "" if row.val is None else _bare(row.val, row.metric),
             "test": _bare(row.test, row.metric),
             "95 %": _bounds(row.low, row.high, row.metric),
+            **_beside(row),
             "from the first": "" if pair is None else _difference(pair),
             "Holm": "" if pair is None else p_value(pair.p_holm),
             "rank": f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low} to {row.rank_high}",
             "group": str(row.group),
             "n": f"{row.n:,}",
             **_spreads(row),
+            **({} if speeds == {None} else {"images/s": _per_second(row.images_per_second)}),
         }
+
+
+def _beside(row: "Row | Group") -> dict[str, str]:
+    """Give what the task wants shown beside the score: a share of images."""
+    known = "" if row.beside_test is None else f"{100 * row.beside_test:.1f}"
+    return {} if row.beside is None else {row.beside: known}
+
+
+def _per_second(speed: float | None) -> str:
+    return "" if speed is None else f"{speed:,.0f}"
 
 
 def grouped(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
@@ -85,10 +98,11 @@ def grouped(decision: "Decision", task: str) -> Iterator[dict[str, str]]:
                 "val": "" if one.val is None else _bare(one.val, one.metric),
                 "test": _bare(one.test, one.metric),
                 "95 %": _bounds(one.low, one.high, one.metric),
+                **_beside(one),
                 "from the first": _behind(one),
                 "Holm": "" if one.p_holm is None else p_value(one.p_holm),
-                "best on val": one.best,
-                "its test": _bare(one.best_test, one.metric),
+                "best on val": "" if one.best_val is None else one.best,
+                "its test": "" if one.best_val is None else _bare(one.best_test, one.metric),
                 "n": f"{one.n:,}",
             }
 
@@ -150,7 +164,7 @@ def _worth(decision: "Decision", pick: "Pick") -> str:
 
 def _speed(costs: Mapping[str, float]) -> str:
     speed = costs.get("images_per_second")
-    return "" if speed is None else f", {speed:,.0f} images/s"
+    return "" if speed is None else f", {_per_second(speed)} images/s"
 
 
 def sheet(decision: "Decision") -> "Sheet":
@@ -173,6 +187,8 @@ def group_sheet(decision: "Decision") -> "Sheet":
 
     tasks = dict.fromkeys(one.task for one in decision.groups)
     found = [(task, row) for task in tasks for row in grouped(decision, task)]
-    columns = ("task", *found[0][1])
-    rows = tuple((task, *row.values()) for task, row in found)
-    return Sheet(title=f"Encoders by {decision.groups[0].by}", columns=columns, rows=rows, about=_GROUPED)
+    fullest = sorted((row for _, row in found), key=len, reverse=True)  # some have a number beside the score
+    columns = [*dict.fromkeys(name for row in fullest for name in row)]
+    rows = tuple((task, *(row.get(name, "") for name in columns)) for task, row in found)
+    title = f"Encoders by {decision.groups[0].by}"
+    return Sheet(title=title, columns=("task", *columns), rows=rows, about=_GROUPED)

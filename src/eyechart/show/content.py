@@ -12,6 +12,7 @@ from eyechart.show.board import Board, board_of
 from eyechart.show.calibration import reliability_sheets
 from eyechart.show.comparing import group_sheet, sheet
 from eyechart.show.provenance import Sheet, sheets
+from eyechart.show.published import published_sheets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Content:
     reliability: Mapping[str, tuple[Sheet, ...]]  # by data set: how often predictions of a confidence are right
     remarks: tuple[Sheet, ...]
     settings: tuple[Sheet, ...]
+    published: tuple[tuple[Sheet, ...], ...] = ()  # of each folder: what sums it up, and every number
 
 
 def gather(outs: Sequence[Path], by: str | None = None) -> Content:
@@ -45,6 +47,7 @@ def gather(outs: Sequence[Path], by: str | None = None) -> Content:
     whens = sorted(str(record.made.get("when", "")) for record in shown)
     made = decisions(found, folders, by=by)
     remarks, settings = sheets(shown, dropped, labels(shown))
+    by_folder = [(out, [record for record in shown if folders[record.id] == out]) for out in outs]
     return Content(
         folders=tuple(str(out) for out in outs),
         begun=whens[0],
@@ -58,6 +61,7 @@ def gather(outs: Sequence[Path], by: str | None = None) -> Content:
         boards=tuple(board_of(board, folders) for board in leaderboards(shown)),
         remarks=remarks,
         settings=settings,
+        published=tuple(filter(None, (published_sheets(out, here) for out, here in by_folder))),
     )
 
 

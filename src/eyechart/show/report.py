@@ -1,4 +1,4 @@
-"""One HTML file that says it all: no network, no script, readable on a phone and on paper."""
+"""One HTML file that says it all: no network, readable on a phone and on paper, and where scripts are off."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,21 +8,25 @@ import jinja2
 from markupsafe import Markup
 
 from eyechart.errors import EyechartError
-from eyechart.files import as_path, write_bytes
-from eyechart.results.records import as_folders
+from eyechart.files import as_path, digest, read_json, sha256_of, write_bytes
+from eyechart.results.records import RUN_FILE, as_folders
 from eyechart.results.sentence import listed
 from eyechart.show.board import Column
 from eyechart.show.content import Content, gather
+from eyechart.show.figures import Gallery, galleries, permission, script
 from eyechart.show.terminal import short
 from eyechart.types import Facet
 
 _SPACE = "\N{NO-BREAK SPACE}"
+_SHOWN_BY = ("metrics", "results", "show", "studies")  # folders whose change changes a report
+_HEAD = 2000  # characters of a report, within which its stamp stands
 
 
 def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None = None, by: str | None = None) -> Path:
     """Write the report of one or more run folders and give its path.
 
     Everything in it is computed from the records, so equal records make equal bytes. It loads nothing, from nowhere.
+    Only what is drawn of robustness brings a script with it, in the file itself.
 
     Args:
         outs: run folders; their records are shown together.
@@ -38,18 +42,46 @@ def report(outs: str | Path | Sequence[str | Path], *, file: str | Path | None =
         raise EyechartError("a report needs at least one run folder; `eyechart run` makes one.")
     path = as_path(file, "file") if file is not None else folders[0]
     path = path / "report.html" if path.is_dir() else path
-    write_bytes(path, render(gather(folders, by)).encode(errors="backslashreplace"))  # file names may be no UTF-8
+    text = render(gather(folders, by), galleries(folders), stamp(folders, by))
+    write_bytes(path, text.encode(errors="backslashreplace"))  # file names may be no UTF-8
     return path
 
 
-def render(content: Content) -> str:
-    """Give the HTML of a report. Every text in it is escaped."""
+def report_of_run(out: Path) -> Path:
+    """Give the path of a run's report, written unless it is there and of these very records."""
+    path = out / "report.html"
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            if stamp([out], None) in file.read(_HEAD):
+                return path
+    return report([out])
+
+
+def stamp(folders: Sequence[Path], by: str | None) -> str:
+    """Give what equal reports share: a digest of all that they are computed from, and of what computes them."""
+    package = Path(__file__).parents[1]
+    program = [file for part in _SHOWN_BY for file in sorted((package / part).rglob("*.*")) if file.suffix != ".pyc"]
+    parts: list[object] = [by, [sha256_of(file) for file in program]]
+    for folder in folders:
+        run = folder / RUN_FILE
+        parts += [str(folder), read_json(run).get("study") if run.is_file() else None]
+        made = sorted(folder.glob("results/*/*/*.json"))
+        parts += [(str(file.relative_to(folder)), sha256_of(file)) for file in made]
+        parts += [(file.name, file.stat().st_size) for file in sorted(folder.glob("arrays/*.npz"))]
+    return digest(*parts)
+
+
+def render(content: Content, plots: Mapping[str, tuple[Gallery, ...]] | None = None, stamp: str = "") -> str:
+    """Give the HTML of a report, with `plots` by data set. Every text in it is escaped."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update({one.__name__: one for one in _FILTERS})
-    return environment.get_template("report.html.j2").render(content=content)
+    code = script() if plots else ""
+    return environment.get_template("report.html.j2").render(
+        content=content, plots=plots or {}, script=Markup(code), permission=permission(code), stamp=stamp
+    )
 
 
 def number(value: float, unit: str = "fraction") -> str:

@@ -69,14 +69,16 @@ def _board(board: "Leaderboard", tasks: Sequence[int], *, stacked: bool) -> "Tab
 def _score(record: "Record | None") -> str:
     from eyechart.metrics.names import metrics
     from eyechart.results.leaderboard import headline
+    from eyechart.show.board import lacking
 
     measure = headline(record) if record else None
     if measure is None:
         return "-"
-    unit = metrics().get(measure.metric, {}).get("unit", "")
+    unit, partial = metrics().get(measure.metric, {}).get("unit", ""), lacking(measure.facets)
+    said = f" ({partial})" if partial else ""
     if unit == "fraction":
-        return _with_interval(f"{100 * measure.value:5.1f}", measure, lambda bound: f"{100 * bound:.1f}")
-    return _with_interval(f"{short(measure.value)} {unit}".rstrip(), measure, short)
+        return _with_interval(f"{100 * measure.value:5.1f}", measure, lambda bound: f"{100 * bound:.1f}") + said
+    return _with_interval(f"{short(measure.value)} {unit}".rstrip(), measure, short) + said
 
 
 def _with_interval(score: str, measure: "Measure", text: Callable[[float], str]) -> str:

@@ -9,9 +9,10 @@ from jaxtyping import Float32, Int64
 
 from eyechart.case import Case
 from eyechart.errors import EyechartError
-from eyechart.probes.knn import Neighbors
+from eyechart.probes.knn import Neighbors, found, merged, searchable
 from eyechart.probes.knn import votes as winners
 from eyechart.probes.logistic import Logistic, fit_logistic
+from eyechart.probes.proposals import READY_BYTES, Space, Work
 from eyechart.probes.temperature import fit_temperature
 from eyechart.tasks._classification import all_columns
 from eyechart.types import Embeddings
@@ -59,6 +60,62 @@ def linear_head(case: Case, c: Grid, refit: str) -> Linear:
         model = fit_logistic([train.x, val.x], both, (best,), device=case.device)[best]
         _report(case, model)
     return Linear(c=best, model=model, classes=len(train.classes), temperature=temperature, on_val=on_val)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Nearest:
+    """k-NN with a k that was chosen on val, and the others that were looked at."""
+
+    bases: tuple[Space, ...]  # what is searched, as if laid end to end: train, and val where it votes, too
+    labels: Int64[np.ndarray, " n"]
+    classes: int
+    ks: tuple[int, ...]
+    best: int
+    weighing: Mapping[str, Any]
+    on_val: Mapping[int, Int64[np.ndarray, " v"]]  # what each k predicted there, from train alone
+
+    def near(self, x: Float32[np.ndarray, "n d"], least: int = 1) -> Neighbors:
+        """Search once for every k, and for `least` neighbors at least where there are as many."""
+        first, *others = self.bases
+        near = found(first, x, min(max(*self.ks, least), len(first.database)))
+        for more in others:
+            wanted = min(near.index.shape[1], len(more.database))
+            near = merged(near, found(more, x, wanted), len(first.database))
+        return near
+
+    def predicted(self, near: Neighbors) -> dict[int, Int64[np.ndarray, " q"]]:
+        """Give what neighbors vote for, by k."""
+        return voted(self.labels, near, self.classes, self.ks, **self.weighing)
+
+
+def nearest(
+    case: Case,
+    k: tuple[int, ...] | str,
+    *,
+    distance: str,
+    database: str,
+    votes: str,
+    temperature: float,
+    normalize: bool = False,
+) -> Nearest:
+    """Choose k on val with the votes of train; with `database="train+val"` val votes on other images, too."""
+    train, val = case.embed("train"), case.embed("val")
+    ks, kind = possible_k(case, k, len(train)), case.encoder.distance if distance == "default" else distance
+    options = {"keep": READY_BYTES, "distance": kind, "normalize": normalize, "work": Work(device=case.device)}
+    base, weighing = searchable(train.x, **options), {"weights": votes, "temperature": temperature}
+    on_val = voted(train.y, found(base, val.x, max(ks)), len(train.classes), ks, **weighing)
+    bases, labels = (base,), train.y
+    if database == "train+val":
+        bases, labels = (base, searchable(val.x, **options)), np.concatenate([train.y, val.y])
+    return Nearest(
+        bases=bases,
+        labels=labels,
+        classes=len(train.classes),
+        ks=ks,
+        best=best_k(on_val, val),
+        weighing=weighing,
+        on_val=on_val,
+    )
 
 
 def possible_k(case: Case, asked: tuple[int, ...] | str, n: int) -> tuple[int, ...]:

@@ -8,15 +8,14 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float32, Float64
 
-from eyechart.images.corruptions.profiles import COMMON, EXTRA, GROUPS, SEVERITIES
-from eyechart.metrics.robustness import LEGACY, relative_robustness, trapezoids
+from eyechart.images.corruptions.profiles import GROUPS, SETS, SEVERITIES
+from eyechart.metrics.robustness import LEGACY, relative_robustness, severity_auc, severity_auc_legacy
 from eyechart.results.stats import area, mean
 from eyechart.types import Facet, Measure
 
 Cell = tuple[str, int]  # a corruption and a severity
-SETS = {"common": COMMON, "prior": (*COMMON, "gaussian_blur"), "all": (*COMMON, *EXTRA)}
 _STEPS = len(SEVERITIES) - 1
 
 
@@ -61,15 +60,24 @@ def _over(answers: Answers, cells: Sequence[Cell], **facets: Facet) -> Iterator[
         value = relative_robustness(float(share.mean()), float(clean.mean()), floor)
         if np.isnan(value):
             continue
-        # What each image moves a ratio of two means by (the delta method): the mean of these is the ratio itself.
+        # What each image moves a ratio of two means by (the delta method): the mean of these is the ratio itself, and
+        # those of two encoders can be compared image by image as outcomes of any other mean.
         moved = value + ((share - floor) - value * (clean - floor)) / (clean.mean() - floor)
         of = {**answers.facets, "normalize": normalize, "cells": len(cells), **facets}
-        made = dataclasses.replace(mean("relative_robustness", moved, facets=of), outcomes=None)
-        yield made if np.ptp(moved) > 0 else dataclasses.replace(made, low=None, high=None)
+        made = mean("relative_robustness", moved, facets=of)
+        known = {} if np.ptp(moved) > 0 else {"low": None, "high": None}
+        yield dataclasses.replace(made, **known, outcomes=_kept(moved, of))
 
 
 def _mean(answers: Answers, cells: Sequence[Cell], **facets: Facet) -> Measure:
-    return _measure("mean_corruption_accuracy", _share(answers, cells), answers, cells=len(cells), **facets)
+    shares = _share(answers, cells)
+    made = _measure("mean_corruption_accuracy", shares, answers, cells=len(cells), **facets)
+    return dataclasses.replace(made, outcomes=_kept(shares, made.facets))
+
+
+def _kept(values: Float64[np.ndarray, " n"], facets: Mapping[str, Facet]) -> Float32[np.ndarray, " n"] | None:
+    """Give the values of the images where they are compared: of what was asked for, by a probe's chosen form."""
+    return values.astype(np.float32) if facets.get("average") == "asked" and facets["selected"] else None
 
 
 def _share(answers: Answers, cells: Sequence[Cell]) -> Float64[np.ndarray, " n"]:
@@ -85,14 +93,18 @@ def _areas(answers: Answers, corruption: str) -> Iterator[Measure]:
     rows = np.array([answers.cells[cell] for cell in cells], np.float64)
     for severity0 in (False, True):
         values = np.concatenate([answers.clean[None], rows]) if severity0 else rows
-        over = [0, *severities] if severity0 else severities
-        shares = trapezoids(over) @ values / (over[-1] - over[0])
-        yield _measure("severity_auc", shares, answers, corruption=corruption, severity0=severity0)
-    if len(cells) == len(SEVERITIES):
-        shares = trapezoids(severities) @ rows / _STEPS
-        share = _measure("severity_auc_legacy", shares, answers, corruption=corruption)
-        low, high = (None if end is None else _STEPS * LEGACY * end for end in (share.low, share.high))
-        yield dataclasses.replace(share, value=_STEPS * LEGACY * share.value, low=low, high=high)
+        shares = severity_auc(values.T, [0, *severities] if severity0 else severities)
+        share = _measure("severity_auc", shares, answers, corruption=corruption, severity0=severity0)
+        yield share
+        if not severity0 and len(cells) == len(SEVERITIES):
+            yield _legacy(share, severity_auc_legacy(rows.mean(axis=1)))
+
+
+def _legacy(share: Measure, value: float) -> Measure:
+    """Measure an area as the prior system did; its interval is that of the share, on another scale."""
+    low, high = (None if end is None else _STEPS * LEGACY * end for end in (share.low, share.high))
+    facets = {name: facet for name, facet in share.facets.items() if name != "severity0"}
+    return dataclasses.replace(share, metric="severity_auc_legacy", value=value, low=low, high=high, facets=facets)
 
 
 def _measure(metric: str, shares: Float64[np.ndarray, " n"], answers: Answers, **facets: Facet) -> Measure:

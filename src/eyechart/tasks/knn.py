@@ -7,10 +7,9 @@ import numpy as np
 
 from eyechart.case import Case
 from eyechart.errors import EyechartError
-from eyechart.probes.knn import found, merged, neighbors, searchable
-from eyechart.probes.proposals import READY_BYTES, Work
+from eyechart.probes.knn import found
 from eyechart.tasks._classification import check_labels, scores
-from eyechart.tasks._heads import best_k, possible_k, voted
+from eyechart.tasks._heads import nearest, voted
 from eyechart.types import Measure
 
 HEADLINE = {
@@ -45,28 +44,18 @@ def knn(
     training image against the others, with the ks that these are enough for. Of the default list of ks and of DINO's
     those beyond the training set are left out, and that is noted; of any other list all must be possible.
     """
-    train, metric = case.embed("train"), case.encoder.distance if distance == "default" else distance
+    train = case.embed("train")
     check_labels(train, case.label)
-    ks = possible_k(case, k, len(train))
-    among_others = _among_others(case, ks, len(train) - 1) if leave_one_out else ()
-    options = {"distance": metric, "normalize": normalize, "work": Work(device=case.device)}
-    base = searchable(train.x, keep=READY_BYTES, **options)
-    near = {split: found(base, case.embed(split).x, max(ks)) for split in ("val", "test")}
-    labels = {"val": train.y, "test": train.y}
-    if database == "train+val":
-        val = case.embed("val")
-        more = neighbors(case.embed("test").x, val.x, min(max(ks), len(val)), **options)
-        near["test"] = merged(near["test"], more, len(train))
-        labels["test"] = np.concatenate([train.y, val.y])
+    weighing = {"votes": votes, "temperature": temperature}
+    head = nearest(case, k, distance=distance, database=database, normalize=normalize, **weighing)
+    among_others = _among_others(case, head.ks, len(train) - 1) if leave_one_out else ()
+    every = {"val": head.on_val, "test": head.predicted(head.near(case.embed("test").x))}
     if among_others:
-        near["train"] = found(base, train.x, max(among_others), own=np.arange(len(train)))
-        labels["train"] = train.y
-    weighing = {"weights": votes, "temperature": temperature}
-    every = {split: voted(labels[split], one, len(train.classes), ks, **weighing) for split, one in near.items()}
-    best = best_k(every["val"], case.embed("val"))
+        near = found(head.bases[0], train.x, max(among_others), own=np.arange(len(train)))
+        every["train"] = voted(train.y, near, head.classes, head.ks, **head.weighing)
     for split, by_k in every.items():
         for one, predicted in sorted(by_k.items()):
-            facets = {"split": split, "probe": "knn", "k": one, "votes": votes, "selected": one == best}
+            facets = {"split": split, "probe": "knn", "k": one, "votes": votes, "selected": one == head.best}
             yield from scores(case.embed(split), predicted, **facets)
 
 

@@ -1,24 +1,24 @@
 """Robustness: what corruptions of the test images cost probes that have never seen any."""
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from eyechart.case import Case
-from eyechart.errors import EyechartError
+from eyechart.errors import EyechartError, did_you_mean
 from eyechart.images.corruptions import check, corrupted
-from eyechart.images.corruptions.profiles import PHOTOGRAPHIC
+from eyechart.images.corruptions.profiles import PHOTOGRAPHIC, SETS, SEVERITIES
+from eyechart.images.reading import Unreadable
 from eyechart.metrics.robustness import flipped, overlap, stability
-from eyechart.probes.knn import found, searchable
-from eyechart.probes.proposals import READY_BYTES, Space, Work
 from eyechart.results.stats import mean, proportion
 from eyechart.tasks._classification import calibration_scores, check_labels
-from eyechart.tasks._heads import Grid, Linear, best_k, linear_head, possible_k, voted
-from eyechart.tasks._severity import SETS, Answers, Cell, summaries
+from eyechart.tasks._heads import Linear, Nearest, linear_head, nearest
+from eyechart.tasks._severity import Answers, Cell, summaries
 from eyechart.types import Embeddings, Facet, Images, Measure
 
 HEADLINE = {
@@ -28,6 +28,29 @@ HEADLINE = {
     "best": 1.0,
     "chance": "1 / classes",
 }
+ALSO = (
+    {
+        "name": "knn",
+        "metric": "mean_corruption_accuracy",
+        "facets": {"average": "asked", "probe": "knn", "selected": True},
+    },
+    {
+        "name": "relative",
+        "metric": "relative_robustness",
+        "facets": {"average": "asked", "normalize": "ratio", "probe": "linear"},
+        "beside": {"name": "clean", "metric": "accuracy", "facets": {"split": "test", "probe": "linear"}},
+    },
+    {
+        "name": "relative, knn",
+        "metric": "relative_robustness",
+        "facets": {"average": "asked", "normalize": "ratio", "probe": "knn", "selected": True},
+        "beside": {
+            "name": "clean",
+            "metric": "accuracy",
+            "facets": {"split": "test", "probe": "knn", "selected": True},
+        },
+    },
+)
 _SPLIT = re.compile(r"test/([a-z_]+)/([1-5])")
 _SMALL = 64  # pixels of the longer side up to which images are corrupted as CIFAR's
 _NEAR = 10  # neighbors that are compared
@@ -38,11 +61,14 @@ _Name = tuple[tuple[str, Facet], ...]  # facets of a probe, as a key
 def robustness(
     case: Case,
     *,
-    corruptions: tuple[str, ...] | Literal["common", "prior", "all"] = "all",
+    corruptions: Literal["common", "prior", "all"] | tuple[str, ...] = "all",
     severities: tuple[int, ...] = (1, 2, 3, 4, 5),
     profile: Literal["auto", "official", "cifar-c", "imagenet-c", "photo"] = "auto",
     k: tuple[int, ...] = (1, 5, 20),
+    votes: Literal["uniform", "similarity", "exp"] = "uniform",
+    temperature: float = 0.07,
     distance: Literal["default", "cosine", "euclidean", "hellinger"] = "default",
+    database: Literal["train", "train+val"] = "train",
     c: tuple[float, ...] | Literal["dinov2", "coarse-to-fine", "five"] = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0),
     refit: Literal["train", "train+val"] = "train+val",
     version: int = 1,
@@ -56,17 +82,20 @@ def robustness(
     ("common"), those and gaussian_blur ("prior", the 16 of the prior system), all 19, or a list; of `photo` "all" are
     its six. A split that the data set lacks is named, and every mean says how many cells it has of how many.
 
-    k and C are chosen on clean val; `selected` marks the k. Each cell has its accuracy, how many predictions changed
-    (flip_rate), how far embeddings moved (embedding_stability), how many of the 10 nearest training images stay
-    (neighbor_overlap), and of the linear probe what its probabilities, calibrated on val, are worth. The headline is
-    the linear probe's mean over the cells asked for.
+    k and C are chosen on clean val; `selected` marks the k. `votes`, `temperature`, `distance` and `database` are those
+    of `knn`, `c` and `refit` those of `linear`. Each cell has its accuracy, how many predictions changed (flip_rate),
+    how far embeddings moved (embedding_stability), how many of the 10 nearest training images stay (neighbor_overlap),
+    and of the linear probe what its probabilities, calibrated on val, are worth. The headline is the linear probe's
+    mean over the cells asked for. Val is not corrupted, so no encoder is chosen by it.
 
     Source: Hendrycks and Dietterich, Benchmarking neural network robustness to common corruptions and perturbations,
     ICLR 2019.
     """
     whose, cells, asked = _cells(case, corruptions, severities, profile)  # before hours of embedding
     check_labels(case.embed("train"), case.label)
-    probes = _fitted(case, k, distance, c, refit)
+    weighing = {"votes": votes, "temperature": temperature}
+    knn = nearest(case, k, distance=distance, database=database, **weighing)
+    probes = _Probes(knn=knn, votes=votes, linear=linear_head(case, c, refit))
     clean = _look(probes, case.embed("test"))
     facets: dict[str, Facet] = {"split": "test", "profile": whose}
     yield from _measures(probes, clean, "accuracy", {"split": "test"})
@@ -89,10 +118,8 @@ def robustness(
 class _Probes:
     """What was fitted on clean images."""
 
-    base: Space
-    labels: Int64[np.ndarray, " n"]
-    ks: tuple[int, ...]
-    best: int
+    knn: Nearest
+    votes: str
     linear: Linear
 
 
@@ -106,20 +133,12 @@ class _Seen:
     predicted: Mapping[_Name, Int64[np.ndarray, " n"]]
 
 
-def _fitted(case: Case, k: tuple[int, ...], distance: str, c: Grid, refit: str) -> _Probes:
-    train, val = case.embed("train"), case.embed("val")
-    ks, kind = possible_k(case, k, len(train)), case.encoder.distance if distance == "default" else distance
-    base = searchable(train.x, keep=READY_BYTES, distance=kind, work=Work(device=case.device))
-    on_val = voted(train.y, found(base, val.x, max(ks)), len(train.classes), ks)
-    return _Probes(base=base, labels=train.y, ks=ks, best=best_k(on_val, val), linear=linear_head(case, c, refit))
-
-
 def _look(probes: _Probes, embedded: Embeddings) -> _Seen:
     """Ask the probes: one search serves every k and the neighbors that are compared."""
-    near = found(probes.base, embedded.x, min(max(*probes.ks, _NEAR), len(probes.labels)))
-    by_k = voted(probes.labels, near, len(embedded.classes), probes.ks)
+    near = probes.knn.near(embedded.x, least=_NEAR)
+    by_k, best = probes.knn.predicted(near), probes.knn.best
     logits = probes.linear.logits(embedded.x)
-    knn = {(("probe", "knn"), ("k", k), ("selected", k == probes.best)): by_k[k] for k in probes.ks}
+    knn = {(("probe", "knn"), ("k", k), ("votes", probes.votes), ("selected", k == best)): by_k[k] for k in by_k}
     linear = {(("probe", "linear"), ("c", probes.linear.c), ("selected", True)): logits.argmax(axis=1)}
     return _Seen(embedded=embedded, near=near.index[:, :_NEAR], logits=logits, predicted={**knn, **linear})
 
@@ -150,6 +169,11 @@ def _changes(seen: _Seen, clean: _Seen, facets: Mapping[str, Facet]) -> Iterator
     yield from (dataclasses.replace(one, outcomes=None) for one in changes)
 
 
+def views(case: Case, options: Mapping[str, Any]) -> Iterable[Images]:
+    """Give what is embedded beside the splits, so that `--dry-run` can tell how long it takes."""
+    return _cells(case, options["corruptions"], options["severities"], options["profile"])[1].values()
+
+
 def _cells(
     case: Case, corruptions: tuple[str, ...] | str, severities: tuple[int, ...], profile: str
 ) -> tuple[str, dict[Cell, Images], list[Cell]]:
@@ -157,21 +181,35 @@ def _cells(
     there = {(m[1], int(m[2])): split for split in case.splits if (m := _SPLIT.fullmatch(split))}
     test = case.images("test")
     if profile == "auto":
-        profile = "official" if there else "cifar-c" if max(test.load(0).shape) <= _SMALL else "imagenet-c"
+        profile = "official" if there else "cifar-c" if _longer_side(test) <= _SMALL else "imagenet-c"
     names = _named(corruptions, profile)
     asked = [(name, severity) for name in names for severity in sorted(set(severities))]
     if not asked:
         raise EyechartError("robustness: corruptions and severities must each name one or more.")
+    if wrong := set(severities) - set(SEVERITIES):
+        raise EyechartError(f"robustness: severity must be 1, 2, 3, 4 or 5; got {min(wrong)}.")
     if profile != "official":
         for name, severity in asked:
             check(name, severity, profile)
         return profile, {cell: corrupted(test, *cell, profile=profile) for cell in asked}, asked
+    known = {*SETS["all"], *(name for name, _ in there)}
+    if unknown := [name for name in names if name not in known]:
+        hint = did_you_mean(unknown[0], sorted(known))
+        raise EyechartError(f"robustness: {case.label} has no corruption {unknown[0]!r}.{hint}")
     missing = [cell for cell in asked if cell not in there]
     if len(missing) == len(asked):
         raise EyechartError(f'{case.label} has no split test/<corruption>/<severity>; profile="cifar-c" makes them.')
     if missing:
         case.note(f"of {len(asked)} corrupted splits {len(missing)} are missing: {_listed(missing)}")
     return profile, {cell: case.images(there[cell]) for cell in asked if cell in there}, asked
+
+
+def _longer_side(images: Images) -> int:
+    """Give that of the first image that can be read."""
+    for row in range(len(images)):
+        with contextlib.suppress(Unreadable):  # it is left out by name when it is embedded
+            return max(images.load(row).shape[:2])
+    return 0
 
 
 def _named(corruptions: tuple[str, ...] | str, profile: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ GROUPS = {
 }
 COMMON = tuple(name for names in GROUPS.values() for name in names)  # the 15 of the paper
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")  # its 4 for validation
+SETS = {"common": COMMON, "prior": (*COMMON, "gaussian_blur"), "all": (*COMMON, *EXTRA)}  # that means are over
 PHOTOGRAPHIC = ("overexposure", "underexposure", "jpeg_quality", "downscale", "crop", "rotation")
 MODULES = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),

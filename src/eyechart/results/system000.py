@@ -1,0 +1,203 @@
+"""Results in the files of AdamBlm/dino-robustness-benchmark: its names, fields and percentages, from records alone.
+
+Differences: a missing severity is null, where that program wrote NaN, which is no JSON. The positions of the split come
+in ascending order, there in the order in which they were drawn; the sets are the same.
+"""
+
+import dataclasses
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyechart.files import write_json
+from eyechart.images.corruptions.profiles import SETS
+from eyechart.registry import bind
+from eyechart.results import records
+from eyechart.specs import Spec, parse
+from eyechart.types import Measure, Record
+
+log = logging.getLogger("eyechart")
+FOLDER = "system000"  # of a run's folder, whose `results` are records
+_DATA = "cifar10c"  # all that the program knows
+_CORRUPTIONS = SETS["prior"]
+_SEVERITIES = ("1", "2", "3", "4", "5")
+_ID = re.compile(r"train/(\d+)")
+
+
+def write(out: Path, found: Sequence[Record]) -> list[Path]:
+    """Write the files of a run's records to `out/system000`, and give their paths.
+
+    experiments/<model>/results_linear.json and results_knn.json, results/corrupted/<model>_<probe>_robustness.json and
+    data/cifar10_splits/split_seed<seed>_val<n>.json, of results on CIFAR-10-C. Where two results would have one file,
+    none is written, and that is said.
+    """
+    made = {**files(found), **_splits(out, found)}
+    for name, content in made.items():
+        write_json(out / FOLDER / name, content)
+    if made:
+        log.info("%d files as dino-robustness-benchmark writes them: %s", len(made), out / FOLDER)
+    else:
+        log.info("no files as dino-robustness-benchmark writes them: it knows no data but %s", _DATA)
+    return [out / FOLDER / name for name in made]
+
+
+def files(found: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Give the content of each result file by its path. Numbers are percentages with three decimals."""
+    by_model: dict[str, dict[str, list[Record]]] = {}
+    for record in found:
+        if _spec(record, "data").name == _DATA:
+            by_model.setdefault(_model(record), {}).setdefault(_spec(record, "task").name, []).append(record)
+    made: dict[str, dict[str, Any]] = {}
+    for model, tasks in by_model.items():
+        several = [task for task, some in tasks.items() if len(some) > 1]
+        for task in several:
+            log.warning("several results of %s for %s: files that hold one are not written", task, model)
+        of = {task: some[0] for task, some in tasks.items() if task not in several}
+        made |= {name: content for name, content in _of_model(model, of).items() if content}
+    return made
+
+
+def _of_model(model: str, of: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
+    robust = of.get("robustness")
+    made: dict[str, dict[str, Any]] = {}
+    if "linear" in of:
+        made[f"experiments/{model}/results_linear.json"] = _linear(model, of["linear"], robust)
+    if "knn" in of:
+        made[f"experiments/{model}/results_knn.json"] = _knn(model, of["knn"], robust)
+    if robust:
+        for probe in ("linear", "knn"):
+            made[f"results/corrupted/{model}_{probe}_robustness.json"] = _robustness(model, probe, robust)
+    return made
+
+
+def _linear(model: str, record: Record, robust: Record | None) -> dict[str, Any]:
+    on_val = _accuracies(record, "val", probe="linear")
+    (best,) = [measure for measure in on_val if measure.facets["selected"]]
+    (test,) = _accuracies(record, "test", probe="linear")
+    made = {
+        "model": model,
+        "search_Cs": sorted(measure.facets["c"] for measure in on_val),
+        "best_C": best.facets["c"],
+        "val_acc": _percent(best.value),
+        "test_acc": _percent(test.value),
+        "scaled": True,
+        "refit_on_full": _spec(record, "task").options["refit"] == "train+val",
+        "seed": _spec(record, "data").options["seed"],
+    }
+    overall = _overall(_cells(robust, probe="linear")) if robust else None
+    if overall is not None:
+        made |= {"cifar10c_acc": round(overall, 3), "relative_robustness": _ratio(overall, 100 * test.value)}
+    return made
+
+
+def _knn(model: str, record: Record, robust: Record | None) -> dict[str, Any]:
+    options, on_test = _spec(record, "task").options, _accuracies(record, "test", probe="knn")
+    by_k = {str(measure.facets["k"]): _percent(measure.value) for measure in on_test}
+    made: dict[str, Any] = {
+        "model": model,
+        "metric": options["distance"],
+        "normalize": options["normalize"] or options["distance"] == "cosine",  # which scales every row to length 1
+        "use_val_db": options["database"] == "train+val",
+        "k_values": [measure.facets["k"] for measure in on_test],
+        "test": by_k,
+    }
+    found = {k: _overall(_cells(robust, probe="knn", k=int(k))) for k in by_k} if robust else {}
+    overall = {k: round(value, 3) for k, value in found.items() if value is not None}
+    return made | ({"cifar10c": overall} if overall else {})
+
+
+def _robustness(model: str, probe: str, record: Record) -> dict[str, Any]:
+    """Give the content of a file of robustness: of k-NN with the last k, as the clean accuracy there was."""
+    clean = _accuracies(record, "test", probe=probe)[-1]
+    of = {"probe": "knn", "k": clean.facets["k"]} if probe == "knn" else {"probe": probe}
+    cells = _cells(record, **of)
+    overall = _overall(cells)
+    if overall is None:
+        return {}
+    shown = {
+        name: {severity: _percent(of_name[severity].value) if severity in of_name else None for severity in _SEVERITIES}
+        for name, of_name in sorted(cells.items())
+    }
+    known = [one for of_name in shown.values() for one in of_name.values() if one is not None]
+    clean_acc = _percent(clean.value)
+    return {
+        "model": model,
+        "probe": probe,
+        "clean_acc": clean_acc,
+        "cifar10c_acc": round(overall, 3),
+        "mCA": round(float(np.mean(known)), 3),
+        "RR": _ratio(overall, clean_acc),
+        "severity_auc": {name: _area(list(of_name.values())) for name, of_name in shown.items()},
+        "per_corruption": shown,
+    }
+
+
+def _area(accuracies: Sequence[float | None]) -> float:
+    """Give the area by trapezoids over severities 1 to 5; a missing one is filled with the mean of the others."""
+    values = np.array([np.nan if one is None else one for one in accuracies])
+    filled = np.where(np.isnan(values), np.nanmean(values), values)
+    return float(((filled[1:] + filled[:-1]) / 2).sum())
+
+
+def _accuracies(record: Record, split: str, **facets: Any) -> list[Measure]:
+    wanted = {"split": split, **facets}
+    return [one for one in record.measures if one.metric == "accuracy" and wanted.items() <= one.facets.items()]
+
+
+def _cells(record: Record, **facets: Any) -> dict[str, dict[str, Measure]]:
+    """Give the accuracy of each of its corruptions by severity, of official splits."""
+    wanted = {"profile": "official", **facets}
+    found: dict[str, dict[str, Measure]] = {}
+    for one in record.measures:
+        if one.facets.get("corruption") not in _CORRUPTIONS:
+            continue
+        if one.metric == "corruption_accuracy" and wanted.items() <= one.facets.items():
+            found.setdefault(str(one.facets["corruption"]), {})[str(one.facets["severity"])] = one
+    return found
+
+
+def _overall(cells: Mapping[str, Mapping[str, Measure]]) -> float | None:
+    """Give the percentage of all corrupted images that was right."""
+    every = [one for of_name in cells.values() for one in of_name.values()]
+    if not every:
+        return None
+    return sum(round(one.value * one.n) for one in every) / sum(one.n for one in every) * 100.0
+
+
+def _percent(value: float) -> float:
+    return round(100 * value, 3)
+
+
+def _ratio(corrupted: float, clean: float) -> float | None:
+    return round(corrupted / clean, 4) if clean > 0 else None
+
+
+def _spec(record: Record, part: str) -> Spec:
+    return parse(str(record.bound[part]))
+
+
+def _model(record: Record) -> str:
+    """Give timm's name of a model as it is there; of any other encoder its label, as a file's name."""
+    text = str(record.bound["encoder"])
+    name = parse(text).argument
+    plain = parse(text).name == "timm" and bind("encoders", f"timm:{name}").text == text
+    return str(name) if plain else re.sub(r"[^\w.-]+", "_", record.encoder).strip("_.")
+
+
+def _splits(out: Path, found: Sequence[Record]) -> dict[str, dict[str, list[int]]]:
+    """Give the positions of train and val in the official 50,000."""
+    made = {}
+    for record in found:
+        spec = _spec(record, "data")
+        if spec.name != _DATA or made:
+            continue
+        whole = dataclasses.replace(record, left_out={})
+        ids = {split: records.split_data(out, whole, split)["ids"] for split in ("train", "val")}
+        places = {split: [int(m[1]) for one in some if (m := _ID.fullmatch(str(one)))] for split, some in ids.items()}
+        name = f"data/cifar10_splits/split_seed{spec.options['seed']}_val{len(ids['val'])}.json"
+        made[name] = {f"{split}_idx": some for split, some in places.items()}
+    return made
