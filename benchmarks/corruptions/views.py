@@ -29,20 +29,23 @@ BATCH = 50
 
 
 def bare(encoder: "Encoder", n: int) -> float:
-    """Time the network alone on n images that are normalized and on their device already."""
+    """Time the network alone on n images that are normalized and on their device already, as many at a time as best."""
     import torch
 
     from eyechart.embedding.devices import device, precision
+    from eyechart.encoders._cpu import at_a_time, layout
+    from eyechart.encoders._torch import _TYPES, _computing
 
     assert encoder.transform is not None
-    side, dtype = encoder.transform.size, {"fp32": torch.float32, "bf16": torch.bfloat16}[precision()]
-    batch = torch.randn(BATCH, 3, side, side).to(device(), dtype=dtype, memory_format=torch.channels_last)
+    side, where = encoder.transform.size, torch.device(device())
+    many = min(at_a_time(side), BATCH) if where.type == "cpu" else BATCH
+    batch = torch.randn(many, 3, side, side).to(where, memory_format=layout(encoder.module))
     start = time.perf_counter()
-    with torch.inference_mode():
-        for _ in range(-(-n // BATCH)):
+    with _computing(where, _TYPES[precision()]):
+        for _ in range(-(-n // many)):
             out = encoder.module(batch)
         out.float().cpu()
-    return (time.perf_counter() - start) * n / (-(-n // BATCH) * BATCH)
+    return (time.perf_counter() - start) * n / (-(-n // many) * many)
 
 
 def all_views(encoder: "Encoder", images: "Images", profile: str, severities: list[int]) -> float:
