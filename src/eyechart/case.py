@@ -58,7 +58,7 @@ class Case:
         return self.seen[split]
 
     def embed_views(self, views: Sequence[Images]) -> Iterator[Embeddings]:
-        """Give the embeddings of several views of one split, one after another; every image is decoded once for all."""
+        """Give the embeddings of several views of one split, one after another; images are decoded once for all."""
         for leaf in leaves(self.encoder):
             embed_views(leaf, views, what=f"{self.label}, {len(views)} views")  # into the store
         for view in views:

@@ -11,7 +11,7 @@ import numpy as np
 from eyechart import adopt, settings
 from eyechart.errors import EyechartError
 from eyechart.files import as_path, check_writable, read_json, sha256_of, write_bytes, write_json, writing
-from eyechart.images.corruptions import check, corrupted
+from eyechart.images.corruptions import VERSION, check, corrupted
 from eyechart.images.corruptions.profiles import CONSTANTS
 from eyechart.images.reading import Unreadable
 from eyechart.images.splits import as_limit, limited
@@ -20,7 +20,7 @@ from eyechart.types import Images
 
 _BATCH = 256
 _MANIFEST = "manifest.json"
-_ABOUT = ("data", "split", "pixels_key", "profile", "layout", "severities", "done")
+_ABOUT = ("data", "split", "pixels_key", "profile", "version", "layout", "severities", "done")
 
 
 def corrupt(
@@ -69,6 +69,7 @@ def corrupt(
         most, severities = as_limit(limit), sorted(set(severities))
         images = images if most is None else limited(images, most)
         about = {"data": named.text, "split": split, "pixels_key": images.pixels_key, "profile": profile}
+        about |= {"version": VERSION}
         about |= {"layout": layout, "severities": severities, "classes": list(images.classes)}
         done, each = _begun(folder, about, images), len(images) * len(severities)
         with progress(f"corrupting {named.label} {split}", each * len(names)) as advance:

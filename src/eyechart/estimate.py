@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from eyechart.embedding.derived import leaves
 from eyechart.embedding.embed import stored_already
 from eyechart.errors import EyechartError, NotHere, not_here
 from eyechart.files import read_json
+from eyechart.images.folds import parts
 from eyechart.images.reading import Unreadable
 from eyechart.plan import Cell, Plan, announce, make_plan, warn
 from eyechart.results import records
@@ -103,7 +105,10 @@ def _foreseen(plan: Plan, cell: Cell, counted: set[tuple[str, str]], present: Ma
 def _views(cell: Cell, encoder: Encoder | Derived, data: Dataset) -> Iterable[Images]:
     """Give what a task embeds beside the splits, if its module says so by a function `views` with its options."""
     views = getattr(sys.modules.get(cell.task.entry.load().__module__), "views", None)
-    return () if views is None else views(Case(encoder=encoder, data=data, task="", label=str(cell)), cell.task.options)
+    if not inspect.isfunction(views):
+        return
+    for part in parts(data).values() or [data]:
+        yield from views(Case(encoder=encoder, data=part, task="", label=str(cell)), cell.task.options)
 
 
 def _to_embed(

@@ -24,6 +24,7 @@ from eyechart.results import records, system000
 from eyechart.results.compare import Comparison, comparison
 from eyechart.results.doubts import at_chance, doubts
 from eyechart.results.leaderboard import Leaderboard, headline, labels, leaderboards
+from eyechart.results.published import read_published
 from eyechart.results.table import frame, with_baseline
 from eyechart.types import Derived, Encoder, Record
 
@@ -122,6 +123,8 @@ def run(
     """
     with settings.using(**flags):
         plan = make_plan(study, encoder, data, task, seed, QUICK if quick and limit is None else limit)
+        if plan.study.publication is not None:
+            read_published(plan.study.publication)  # a slip in it is better known before hours of work
         return _carry_out(plan, folder_of(plan, out), redo)
 
 
@@ -157,8 +160,16 @@ def _carry_out(plan: Plan, out: Path, redo: bool) -> Results:
     if done:
         write_json(out / records.RUN_FILE, _summary(plan, results))
         if plan.study.files:
-            _LAYOUTS[plan.study.files](out, done)
+            _write_files(plan, out, done)
     return results
+
+
+def _write_files(plan: Plan, out: Path, done: Sequence[Record]) -> None:
+    """Write the files of another program; what cannot be written is said, since the records are there."""
+    try:
+        _LAYOUTS[plan.study.files](out, done)
+    except EyechartError as error:
+        log.warning("the files of %s were not written: %s", plan.study.files, error)
 
 
 def _how_to_get(plan: Plan, cell: Cell) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from eyechart.registry import bind
 from eyechart.results import records
 from eyechart.results.published import FACETS, beside, comparable, read_published
 from eyechart.show.published import beside_published, published_sheets, summary, together
+from eyechart.show.report import report_of_run
 from eyechart.types import Measure, Record
 from samples import refuses
 
@@ -183,9 +185,8 @@ def test_where_there_is_no_measure_none_is_taken_and_it_is_said(path):
 
 
 def test_of_several_measures_none_is_taken_and_it_is_said(path):
-    rows = together_with(path, robust("fog", "fog", "snow"), linear(), dataclasses.replace(linear(), id="other"))
+    rows = together_with(path, robust("fog", "fog", "snow"), linear())
     assert rows[4].reason.startswith("2 measures of corruption_accuracy")
-    assert rows[1].reason.startswith("2 measures of accuracy")
 
 
 def test_a_task_with_other_options_is_another_protocol(path):
@@ -348,3 +349,27 @@ def test_the_command_prints_the_table(run_of, eyechart):
     code, printed, err = eyechart("table", out, "--published", "--aggregate")
     assert code == 2
     assert "--published shows numbers one by one" in err
+
+
+def test_of_several_results_of_the_same_thing_the_newest_is_taken(path):
+    older = dataclasses.replace(linear(0.5, 0.4, 0.6), made={"when": "2025-01-01T00:00:00Z"})
+    for found in ([older, linear()], [linear(), older]):
+        assert (together_with(path, *found)[1].value, together_with(path, *found)[1].reason) == (0.82, "")
+
+
+def test_a_report_is_written_anew_when_the_published_numbers_change(run_of, path):
+    out = run_of(linear())
+    first = report_of_run(out).read_text()
+    assert report_of_run(out).read_text() == first
+    study = json.loads((out / "run.json").read_text())["study_file"]
+    numbers = Path(study).parent / "numbers.csv"
+    numbers.write_text(numbers.read_text().replace("0.80,linear", "0.77,linear"))
+    assert report_of_run(out).read_text() != first
+
+
+def test_a_slip_in_published_numbers_is_known_before_anything_is_computed(tmp_path, path, forwards):
+    path.write_text(path.read_text().replace("pixels,knn,acc,accuracy", "pixels,knn,acc,acuracy"))
+    (tmp_path / "mine.toml").write_text(STUDY)
+    with refuses("there is no metric 'acuracy'. Did you mean accuracy?"):
+        ec.run(str(tmp_path / "mine.toml"), limit=20, out=tmp_path / "out")
+    assert not forwards

@@ -607,15 +607,47 @@ class Thinned:
         ]
 
 
-def test_a_picture_that_cannot_be_shown_leaves_the_others_of_its_lot():
-    images = dataclasses.replace(toy(40), batch=None)
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_picture_that_cannot_be_shown_leaves_the_others_of_its_lot(at_once, beside):
+    images = toy(40)
+    images = images if at_once else dataclasses.replace(images, batch=None)
     whole = embed_views(plain_encoder(), [images])[0]
     shown = np.flatnonzero(images.hashes[:, 0] % 2)
     assert 0 < len(shown) < 40
-    thinned = embed_views(plain_encoder(), [edited(images, Thinned())])[0]
+    views = [edited(images, Thinned()), *([edited(images, Darker(2))] if beside else [])]
+    thinned = embed_views(plain_encoder(), views)[0]
     assert thinned.ids == tuple(images.ids[row] for row in shown)
     assert np.array_equal(thinned.x, whole.x[shown])
     assert set(thinned.left_out) == set(images.ids) - set(thinned.ids)
+
+
+def test_pictures_in_memory_that_an_edit_refuses_are_left_out_whether_other_views_are_there_or_not():
+    class Refusing:
+        key = "refusing"
+
+        def __call__(self, images, hashes):
+            if (hashes[:, 0] % 2 == 0).any():
+                raise Unreadable("not that one")
+            return images
+
+    images = toy(40)
+    shown = images.hashes[:, 0] % 2
+    alone = embed_views(plain_encoder(), [edited(edited(images, Refusing()), Darker(2))])[0]
+    together = embed_views(plain_encoder(key="other"), [images, edited(edited(images, Refusing()), Darker(2))])[1]
+    assert len(alone) == len(together) == shown.sum()
+    assert np.array_equal(alone.x, together.x)
+
+
+def test_an_edit_that_gives_fewer_pictures_than_it_was_given_is_named():
+    class Lossy:
+        key = "lossy"
+
+        def __call__(self, images, hashes):
+            return images[1:]
+
+    with refuses("the edit lossy made 7 images of 8"):
+        embed_views(plain_encoder(), [edited(toy(16), Lossy())])
 
 
 def test_views_of_views_are_made_step_by_step_from_one_decode():

@@ -161,7 +161,7 @@ def test_a_clean_accuracy_of_zero_has_no_ratio():
 def test_results_on_other_data_are_in_no_file(caplog, tmp_path):
     caplog.set_level("INFO", logger="eyechart")
     assert system000.write(tmp_path, [record("linear", (), data="digits")]) == []
-    assert "no data but cifar10c" in caplog.text
+    assert "no data but all of cifar10c" in caplog.text
 
 
 def test_corruptions_made_here_are_not_passed_off_as_the_official_ones():
@@ -201,3 +201,26 @@ def test_files_are_written_beside_the_records_with_the_split(tmp_path):
     ]
     assert json.loads(paths[0].read_text())["test_acc"] == 98.78
     assert json.loads(paths[1].read_text()) == {"train_idx": [0, 2, 4], "val_idx": [1, 3]}
+
+
+def test_of_some_of_the_images_no_file_is_written(tmp_path, caplog):
+    few = dataclasses.replace(linear_record(), bound={**linear_record().bound, "limit": 12})
+    assert system000.write(tmp_path, [few]) == []
+    assert "no data but all of cifar10c" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_task_of_the_same_name_that_is_another_has_no_file():
+    other = dataclasses.replace(linear_record(), bound={**linear_record().bound, "task": "linear(penalty=1)"})
+    assert system000.files([other]) == {}
+
+
+def test_any_encoder_has_a_name_that_a_file_can_have():
+    long = "concat(" + ", ".join(f'"pixels(size={size})"' for size in range(2, 40)) + ")"
+    for label in (long, "mine(lr=fast)", "../../etc/passwd"):
+        odd = dataclasses.replace(linear_record(), encoder=label, bound={**linear_record().bound, "encoder": label})
+        (name,) = system000.files([odd])
+        folder, model, file = name.split("/")
+        assert (folder, file) == ("experiments", "results_linear.json")
+        assert len(model) < 200
+        assert not model.startswith(".")

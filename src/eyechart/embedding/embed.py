@@ -31,7 +31,7 @@ def embed(encoder: Encoder, images: Images, *, what: str = "") -> Embeddings:
 
 
 def embed_views(encoder: Encoder, views: Sequence[Images], *, what: str = "") -> list[Embeddings]:
-    """Give the embeddings of several views of the same images, each picture decoded once for all of them."""
+    """Give the embeddings of several views of the same images, decoded once for all of them (see `preparing`)."""
     if not all(map(len, views)):
         raise EyechartError(f"there are no images to embed{f' in {what}' if what else ''}.")
     if encoder.lookup is not None:

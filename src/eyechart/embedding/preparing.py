@@ -1,4 +1,8 @@
-"""From stored images to what a network sees, in decoding threads: every image is decoded once for all its views."""
+"""From stored images to what a network sees, in decoding threads.
+
+Every image is decoded once for all its views, while there is room: those of a set that has more than 512 x 512 pixels
+an image on average are in part decoded anew for each view.
+"""
 
 import dataclasses
 import itertools
@@ -9,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Int64
 
+from eyechart.errors import EyechartError
 from eyechart.images import transform
 from eyechart.images.reading import Unreadable
 from eyechart.types import Batch, Encoder, Images, SomePixels
@@ -35,8 +40,8 @@ def root(view: Images) -> Images:
 
 
 def meeting(views: Sequence[Images]) -> Images:
-    """Give the last step that the ways from one root to several views have in common."""
-    ways = [_way(view) for view in views]
+    """Give the last step that the ways from one root to several views have in common, before the last of each."""
+    ways = [_way(view)[:-1] or [view] for view in views]
     shared = itertools.takewhile(_same, zip(*ways, strict=False))
     return [steps[0] for steps in shared][-1]
 
@@ -106,8 +111,11 @@ def _pixels(image: Loaded) -> int:
 
 
 def _loaded(images: Images, rows: Rows) -> Iterator[Loaded]:
-    """Decode one image after another, or a whole batch of equally sized ones."""
-    if images.batch is not None:
+    """Decode one image after another, or a whole batch of equally sized ones.
+
+    What edits have made is asked for one by one: a batch of it would be lost whole where one image is refused.
+    """
+    if images.batch is not None and images.edit is None:
         yield from images.batch(rows)
         return
     for row in rows:
@@ -163,7 +171,10 @@ def _made(encoder: Encoder, steps: Sequence[Images], loaded: Sequence[tuple[np.i
 
 def _edited(step: Images, images: Sequence[SomePixels], rows: Rows) -> list[SomePixels]:
     assert step.edit is not None and step.base is not None
-    return list(step.edit(images, step.base.hashes[rows]))
+    changed = list(step.edit(images, step.base.hashes[rows]))
+    if len(changed) != len(images):
+        raise EyechartError(f"the edit {step.edit.key} made {len(changed)} images of {len(images)}.")
+    return changed
 
 
 def prepare(encoder: Encoder, images: Batch | Sequence[SomePixels]) -> np.ndarray:

@@ -15,7 +15,7 @@ from eyechart.results.costs import COSTS
 from eyechart.results.differences import Wide, differences, widened
 from eyechart.results.families import Agreement, Pair, Row, agreements, pairs, rows
 from eyechart.results.groups import Group, groups, said_of, without
-from eyechart.results.leaderboard import merit
+from eyechart.results.leaderboard import lacking, merit
 from eyechart.results.paired import resampled
 from eyechart.results.sentence import sentence, words
 from eyechart.results.stored import Source, measured
@@ -176,6 +176,11 @@ def _remarks(source: Source, task: Task) -> list[str]:
             f"{few} of {(sizes > 0).sum()} classes {'has' if few == 1 else 'have'} fewer than {_FEW_IMAGES} "
             f"{task.split} images, and {words(task.metric)} counts all classes alike, so intervals and tests are rough"
         )
+    said += [
+        f"{task.name}: {column.encoder} is scored over {short}, since the data lack the others"
+        for column in task.columns
+        if (short := lacking(column.test[0].facets))
+    ]
     for column, count in zip(task.columns, (~task.test.present).sum(axis=0), strict=True):
         if count:
             said.append(

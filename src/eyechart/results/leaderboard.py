@@ -6,7 +6,7 @@ from typing import Any
 
 from eyechart.files import digest
 from eyechart.metrics.names import metrics
-from eyechart.types import Measure, Record
+from eyechart.types import Facet, Measure, Record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,16 @@ def headline(record: Record, *, split: str | None = None) -> Measure | None:
 def fits(facets: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Say whether facets hold all that is wanted."""
     return all(facets.get(name) == value for name, value in wanted.items())
+
+
+def lacking(facets: Mapping[str, Facet]) -> str:
+    """Say of a mean over fewer cells than it is of how many it has; else nothing.
+
+    >>> lacking({"cells": 90, "of": 95}), lacking({"cells": 95, "of": 95}), lacking({})
+    ('90 of 95 cells', '', '')
+    """
+    cells, of = facets.get("cells"), facets.get("of")
+    return f"{cells} of {of} cells" if cells != of else ""
 
 
 def leaderboards(records: Sequence[Record]) -> list[Leaderboard]:

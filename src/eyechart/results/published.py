@@ -226,10 +226,16 @@ def beside(publication: Publication, records: Sequence[Record], tasks: Sequence[
 
 
 def comparable(publication: Publication, records: Sequence[Record]) -> list[Record]:
-    """Give the records that are of the data that the publication is of, and of all of them."""
-    return [
-        record for record in records if record.bound["data"] in publication.data and record.bound.get("limit") is None
-    ]
+    """Give the records that are of the data that the publication is of, and of all of them.
+
+    Of one encoder, data set and task there may be several, when a file that had been missing came later, say: it is the
+    newest that is taken.
+    """
+    of_data = [one for one in records if one.bound["data"] in publication.data and one.bound.get("limit") is None]
+    newest: dict[tuple[str, ...], Record] = {}
+    for record in sorted(of_data, key=lambda one: str(one.made.get("when", ""))):
+        newest[record.bound["encoder"], record.bound["data"], record.bound["task"], str(record.seed)] = record
+    return list(newest.values())
 
 
 def _by_metric(several: Sequence[Record]) -> dict[str, list[Measure]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from eyechart.files import write_json
+from eyechart.files import digest, write_json
 from eyechart.images.corruptions.profiles import SETS
 from eyechart.registry import bind
 from eyechart.results import records
@@ -24,7 +24,9 @@ log = logging.getLogger("eyechart")
 FOLDER = "system000"  # of a run's folder, whose `results` are records
 _DATA = "cifar10c"  # all that the program knows
 _CORRUPTIONS = SETS["prior"]
+_OPTIONS = {"knn": {"distance", "normalize", "database"}, "linear": {"refit"}, "robustness": {"k"}}  # that are read
 _SEVERITIES = ("1", "2", "3", "4", "5")
+_LONGEST = 150  # bytes of a name: file names have at most 255
 _ID = re.compile(r"train/(\d+)")
 
 
@@ -41,7 +43,7 @@ def write(out: Path, found: Sequence[Record]) -> list[Path]:
     if made:
         log.info("%d files as dino-robustness-benchmark writes them: %s", len(made), out / FOLDER)
     else:
-        log.info("no files as dino-robustness-benchmark writes them: it knows no data but %s", _DATA)
+        log.info("no files as dino-robustness-benchmark writes them: it knows no data but all of %s", _DATA)
     return [out / FOLDER / name for name in made]
 
 
@@ -49,7 +51,7 @@ def files(found: Sequence[Record]) -> dict[str, dict[str, Any]]:
     """Give the content of each result file by its path. Numbers are percentages with three decimals."""
     by_model: dict[str, dict[str, list[Record]]] = {}
     for record in found:
-        if _spec(record, "data").name == _DATA:
+        if _known(record):
             by_model.setdefault(_model(record), {}).setdefault(_spec(record, "task").name, []).append(record)
     made: dict[str, dict[str, Any]] = {}
     for model, tasks in by_model.items():
@@ -59,6 +61,15 @@ def files(found: Sequence[Record]) -> dict[str, dict[str, Any]]:
         of = {task: some[0] for task, some in tasks.items() if task not in several}
         made |= {name: content for name, content in _of_model(model, of).items() if content}
     return made
+
+
+def _known(record: Record) -> bool:
+    """Whether a record is of all images of the data that the program knows, by a task of eyechart's own."""
+    if record.bound["limit"] is not None or str(record.bound["data"]).partition("(")[0] != _DATA:
+        return False
+    task = str(record.bound["task"])
+    name = task.partition("(")[0]
+    return name in _OPTIONS and _OPTIONS[name] <= parse(task).options.keys()
 
 
 def _of_model(model: str, of: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
@@ -183,18 +194,22 @@ def _spec(record: Record, part: str) -> Spec:
 def _model(record: Record) -> str:
     """Give timm's name of a model as it is there; of any other encoder its label, as a file's name."""
     text = str(record.bound["encoder"])
-    name = parse(text).argument
-    plain = parse(text).name == "timm" and bind("encoders", f"timm:{name}").text == text
-    return str(name) if plain else re.sub(r"[^\w.-]+", "_", record.encoder).strip("_.")
+    if text.startswith("timm:"):
+        name = parse(text).argument
+        if bind("encoders", f"timm:{name}").text == text:
+            return str(name)
+    safe = re.sub(r"[^\w.-]+", "_", record.encoder).strip("_.")
+    short = safe.encode()[:_LONGEST].decode(errors="ignore")
+    return safe if short == safe else f"{short}-{digest(text)[:8]}"
 
 
 def _splits(out: Path, found: Sequence[Record]) -> dict[str, dict[str, list[int]]]:
     """Give the positions of train and val in the official 50,000."""
     made = {}
     for record in found:
-        spec = _spec(record, "data")
-        if spec.name != _DATA or made:
+        if made or not _known(record):
             continue
+        spec = _spec(record, "data")
         whole = dataclasses.replace(record, left_out={})
         ids = {split: records.split_data(out, whole, split)["ids"] for split in ("train", "val")}
         places = {split: [int(m[1]) for one in some if (m := _ID.fullmatch(str(one)))] for split, some in ids.items()}

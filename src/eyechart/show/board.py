@@ -10,7 +10,7 @@ from eyechart.images.folds import fold_of, numbers
 from eyechart.metrics.names import metrics
 from eyechart.results import records
 from eyechart.results.classes import ClassRow, Confused, Judged, class_rows, confusions, judged, matrix, ranked
-from eyechart.results.leaderboard import Leaderboard, headline
+from eyechart.results.leaderboard import Leaderboard, headline, lacking
 from eyechart.show.provenance import said_of
 from eyechart.types import Facet, Measure, Record
 
@@ -189,16 +189,6 @@ def _score(record: Record | None, first: Record | None) -> Score | None:
         overlaps=best is not None and _overlap(measure, best),
         lacking=lacking(measure.facets),
     )
-
-
-def lacking(facets: Mapping[str, Facet]) -> str:
-    """Say of a mean over fewer cells than it is of how many it has; else nothing.
-
-    >>> lacking({"cells": 90, "of": 95}), lacking({"cells": 95, "of": 95}), lacking({})
-    ('90 of 95 cells', '', '')
-    """
-    cells, of = facets.get("cells"), facets.get("of")
-    return f"{cells} of {of} cells" if cells != of else ""
 
 
 def _overlap(one: Measure, other: Measure) -> bool:

@@ -18,7 +18,7 @@ from eyechart.show.terminal import short
 from eyechart.types import Facet
 
 _SPACE = "\N{NO-BREAK SPACE}"
-_SHOWN_BY = ("metrics", "results", "show", "studies")  # folders whose change changes a report
+_SOURCES = {".py", ".toml", ".csv", ".j2", ".css"}  # of the package, whose change may change a report
 _HEAD = 2000  # characters of a report, within which its stamp stands
 
 
@@ -60,15 +60,22 @@ def report_of_run(out: Path) -> Path:
 def stamp(folders: Sequence[Path], by: str | None) -> str:
     """Give what equal reports share: a digest of all that they are computed from, and of what computes them."""
     package = Path(__file__).parents[1]
-    program = [file for part in _SHOWN_BY for file in sorted((package / part).rglob("*.*")) if file.suffix != ".pyc"]
+    program = [file for file in sorted(package.rglob("*.*")) if file.suffix in _SOURCES]
     parts: list[object] = [by, [sha256_of(file) for file in program]]
     for folder in folders:
         run = folder / RUN_FILE
-        parts += [str(folder), read_json(run).get("study") if run.is_file() else None]
+        said = read_json(run) if run.is_file() else {}
+        parts += [str(folder), said.get("study"), _content(said.get("study_file"), said.get("published"))]
         made = sorted(folder.glob("results/*/*/*.json"))
         parts += [(str(file.relative_to(folder)), sha256_of(file)) for file in made]
         parts += [(file.name, file.stat().st_size) for file in sorted(folder.glob("arrays/*.npz"))]
     return digest(*parts)
+
+
+def _content(study: str | None, published: str | None) -> list[str | None]:
+    """Give the hashes of a study of the user's own and of the published numbers it names, as far as they are there."""
+    files = [Path(study), Path(study).parent / (published or "")] if study else []
+    return [sha256_of(file) if file.is_file() else None for file in files]
 
 
 def render(content: Content, plots: Mapping[str, tuple[Gallery, ...]] | None = None, stamp: str = "") -> str:

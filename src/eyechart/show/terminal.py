@@ -68,8 +68,7 @@ def _board(board: "Leaderboard", tasks: Sequence[int], *, stacked: bool) -> "Tab
 
 def _score(record: "Record | None") -> str:
     from eyechart.metrics.names import metrics
-    from eyechart.results.leaderboard import headline
-    from eyechart.show.board import lacking
+    from eyechart.results.leaderboard import headline, lacking
 
     measure = headline(record) if record else None
     if measure is None:

@@ -17,7 +17,7 @@ from eyechart.images.corruptions.profiles import CONSTANTS, MODULES, SEVERITIES
 from eyechart.images.views import edited
 from eyechart.types import Batch, Images, SomePixels, Transform
 
-_VERSION = 1  # raised when the same image would become another one
+VERSION = 1  # raised when the same image would become another one
 _SHORT, _SIDE = 256, 224  # of ImageNet-C: the short side is scaled to this, the middle of this side cut out
 _MODULE = {name: module for module, names in MODULES.items() for name in names}
 
@@ -77,7 +77,7 @@ class Middle:
     @property
     def key(self) -> str:
         """What it does, in full."""
-        return f"middle {_SIDE} of {_SHORT} bilinear v{_VERSION}"
+        return f"middle {_SIDE} of {_SHORT} bilinear v{VERSION}"
 
     def __call__(self, images: Sequence[SomePixels], hashes: UInt8[np.ndarray, "n 32"]) -> Sequence[SomePixels]:
         """Scale the short side of each image to 256 and cut out the middle."""
@@ -98,7 +98,7 @@ class Corruption:
     @property
     def key(self) -> str:
         """What it does, in full."""
-        return f"corruption {self.profile}/{self.name}/{self.severity} v{_VERSION}"
+        return f"corruption {self.profile}/{self.name}/{self.severity} v{VERSION}"
 
     def __call__(self, images: Sequence[SomePixels], hashes: UInt8[np.ndarray, "n 32"]) -> Sequence[SomePixels]:
         """Corrupt some images of any sizes."""
