@@ -204,6 +204,7 @@ def test_files_are_written_beside_the_records_with_the_split(tmp_path):
 
 
 def test_of_some_of_the_images_no_file_is_written(tmp_path, caplog):
+    caplog.set_level("INFO", logger="eyechart")
     few = dataclasses.replace(linear_record(), bound={**linear_record().bound, "limit": 12})
     assert system000.write(tmp_path, [few]) == []
     assert "no data but all of cifar10c" in caplog.text
