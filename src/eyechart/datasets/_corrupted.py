@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Collection, Sequence
 
 from eyechart.errors import EyechartError, Unavailable
-from eyechart.images.corruptions.profiles import COMMON, EXTRA, SEVERITIES
+from eyechart.images.corruptions.profiles import COMMON, EXTRA, SEVERITIES, Cell
 from eyechart.progress import log
 
 CORRUPTIONS = (*COMMON, *EXTRA)
-Cell = tuple[str, int]  # a corruption and a severity
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from eyechart.datasets._corrupted import Cell, ask, split_of, those_there
+from eyechart.datasets._corrupted import ask, split_of, those_there
 from eyechart.datasets._download import obtain_local
 from eyechart.datasets._wordnet import class_names
 from eyechart.datasets.imagenet import imagenet
 from eyechart.errors import EyechartError
-from eyechart.images.corruptions.profiles import EXTRA, GROUPS
+from eyechart.images.corruptions.profiles import EXTRA, GROUPS, Cell
 from eyechart.images.views import from_files
 from eyechart.progress import progress
 from eyechart.types import Dataset, Images

@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from eyechart.images.corruptions.profiles import GROUPS, SETS, SEVERITIES
+from eyechart.images.corruptions.profiles import GROUPS, SETS, SEVERITIES, Cell
 from eyechart.metrics.robustness import LEGACY, relative_robustness, severity_auc, severity_auc_legacy
 from eyechart.results.stats import area, mean
 from eyechart.types import Facet, Measure
 
-Cell = tuple[str, int]  # a corruption and a severity
 _STEPS = len(SEVERITIES) - 1
 
 

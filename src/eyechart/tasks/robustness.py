@@ -12,13 +12,13 @@ from jaxtyping import Float32, Int64
 from eyechart.case import Case
 from eyechart.errors import EyechartError, did_you_mean
 from eyechart.images.corruptions import check, corrupted
-from eyechart.images.corruptions.profiles import PHOTOGRAPHIC, SETS, SEVERITIES
+from eyechart.images.corruptions.profiles import PHOTOGRAPHIC, SETS, SEVERITIES, Cell
 from eyechart.images.reading import Unreadable
 from eyechart.metrics.robustness import flipped, overlap, stability
 from eyechart.results.stats import mean, proportion
 from eyechart.tasks._classification import calibration_scores, check_labels
 from eyechart.tasks._heads import Linear, Nearest, linear_head, nearest
-from eyechart.tasks._severity import Answers, Cell, summaries
+from eyechart.tasks._severity import Answers, summaries
 from eyechart.types import Embeddings, Facet, Images, Measure
 
 HEADLINE = {

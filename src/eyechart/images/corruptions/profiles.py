@@ -7,6 +7,7 @@ Sources: Hendrycks and Dietterich, Benchmarking neural network robustness to com
 ICLR 2019, and their programs make_cifar_c.py and make_imagenet_c.py (hendrycks/robustness, commit 8190fe3).
 """
 
+Cell = tuple[str, int]  # a corruption and a severity
 SEVERITIES = (1, 2, 3, 4, 5)
 GROUPS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
