@@ -317,6 +317,8 @@ def test_a_mean_that_lacks_cells_says_so_in_the_terminal_and_in_the_report(folde
     print_leaderboards(made.leaderboards())
     assert "(14 of 19 cells)" in capsys.readouterr().out
     assert "over 14 of 19 cells" in ec.report(made.out).read_text()
+    (decision,) = made.compare().decisions
+    assert any("pixels(size=4) is scored over 14 of 19 cells" in note for note in decision.notes)
 
 
 def test_when_the_file_is_there_the_record_is_made_anew_and_only_its_images_are_embedded(folder, arrays, forwards):

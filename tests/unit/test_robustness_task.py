@@ -327,3 +327,15 @@ def test_on_clean_images_neighbors_vote_as_in_knn(votes):
 def test_corruptions_have_names_for_sets(asked, count):
     spec = bind("tasks", f"robustness(corruptions='{asked}')")
     assert len(list(views(case(), spec.options))) == 5 * count
+
+
+def test_a_dry_run_of_folds_counts_the_views_of_every_fold(tmp_path):
+    root = photos(tmp_path / "photos", n=12)
+    task = 'robustness(corruptions=("fog",), severities=(1,), k=(1,))'
+    asked = {"encoder": "pixels", "data": f"folder:{root}(folds=3, repeats=2)", "task": task, "out": tmp_path / "out"}
+    images = len(list(root.rglob("*.png")))
+    (cell,) = ec.dry_run(**asked)
+    assert (cell.state, cell.images) == ("to embed", 3 * images)
+    assert not ec.run(**asked).failures
+    (cell,) = ec.dry_run(**{**asked, "out": tmp_path / "other"})
+    assert (cell.state, cell.images) == ("ready", 0)
