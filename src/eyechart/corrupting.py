@@ -65,6 +65,7 @@ def corrupt(
         if layout not in {"npy", "folders"}:
             raise EyechartError(f"layout must be npy or folders; got {layout!r}.")
         named = adopt.bound("datasets", data)
+        _refuse_source(folder, named.argument)
         images = _of_split(named.call(), split, named.label)
         most, severities = as_limit(limit), sorted(set(severities))
         images = images if most is None else limited(images, most)
@@ -83,6 +84,12 @@ def corrupt(
     return folder
 
 
+def _refuse_source(folder: Path, source: str | None) -> None:
+    """Refuse to write where the images are read from: the next run would take what is written for images of theirs."""
+    if source and Path(source).is_dir() and folder.resolve().is_relative_to(Path(source).resolve()):
+        raise EyechartError(f"{folder} is or lies in {source}, whose images are corrupted; name a folder elsewhere.")
+
+
 def _of_split(data: dict[str, Images], split: str, label: str) -> Images:
     if split not in data:
         raise EyechartError(f"{label}: there is no split {split!r}; it has {', '.join(data)}.")
@@ -99,6 +106,8 @@ def _begun(folder: Path, about: dict[str, Any], images: Images) -> dict[str, str
             was, now = before[other[0]], about[other[0]]
             raise EyechartError(f"{folder} holds images of another {other[0]}: {was}, not {now}; name another folder.")
         return dict(before["done"])
+    if foreign := sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")):
+        raise EyechartError(f"{folder} holds other files, such as {foreign[0]}; name an empty folder, or a new one.")
     labels = np.tile(images.labels, len(about["severities"]))
     with writing(folder / "labels.npy") as file:
         np.save(file, labels.astype(np.uint8 if len(images.classes) <= 256 else np.int64))

@@ -321,6 +321,16 @@ def test_a_mean_that_lacks_cells_says_so_in_the_terminal_and_in_the_report(folde
     assert any("pixels(size=4) is scored over 14 of 19 cells" in note for note in decision.notes)
 
 
+def test_a_dry_run_counts_the_official_images_for_the_task_that_embeds_them_alone(folder, forwards):
+    asked = {"encoder": "pixels(size=4)", "data": "cifar10c", "out": "out"}
+    (plain,) = ec.dry_run(**asked, task="knn(k=1)")
+    (fog,) = ec.dry_run(**asked, task='robustness(corruptions=("fog",), severities=(1,), k=1, c=1.0)')
+    assert (plain.images, fog.images) == (100 + N, 100 + 2 * N)
+    forwards.clear()  # of timing a few images
+    ec.run(**asked, task='robustness(corruptions=("fog",), severities=(1,), k=1, c=1.0)')
+    assert sum(forwards) == fog.images
+
+
 def test_when_the_file_is_there_the_record_is_made_anew_and_only_its_images_are_embedded(folder, arrays, forwards):
     lacking(folder, "fog")
     _, partial_record = ran()

@@ -101,3 +101,20 @@ def test_the_command_says_where_it_wrote(eyechart, tmp_path):
     assert (code, out.strip()) == (0, f"written to {tmp_path / 'c'}")
     assert np.load(tmp_path / "c" / "fog.npy").shape == (10, 32, 32, 3)
     refused(eyechart("corrupt", "--data", "digits", "--out", "x", "--severity", "6"), "severity must be")
+
+
+@pytest.mark.parametrize("inside", ["", "corrupted", "a/b"])
+def test_nothing_is_written_where_the_images_are_read_from(tmp_path, inside):
+    root = photos(tmp_path / "photos", n=6)
+    before = sorted(root.rglob("*"))
+    with refuses("whose images are corrupted; name a folder elsewhere"):
+        ec.corrupt(str(root), out=root / inside, corruptions=["fog"])
+    assert sorted(root.rglob("*")) == before
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with refuses("holds other files, such as notes.txt"):
+        ec.corrupt("digits", out=tmp_path / "out", corruptions=["fog"], severities=[1], limit=3)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]

@@ -370,3 +370,20 @@ def test_a_slip_in_published_numbers_is_known_before_anything_is_computed(tmp_pa
     with refuses("there is no metric 'acuracy'. Did you mean accuracy?"):
         ec.run(str(tmp_path / "mine.toml"), limit=20, out=tmp_path / "out")
     assert not forwards
+
+
+def test_a_file_that_is_not_utf8_is_named(path):
+    path.write_bytes(path.read_text().replace("Two floors", "Zwei B\u00f6den").encode("latin-1"))
+    with refuses("numbers.csv must be UTF-8"):
+        read_published(path)
+
+
+def test_a_report_of_two_folders_shows_the_published_numbers_of_each(tmp_path, path):
+    (tmp_path / "mine.toml").write_text(STUDY)
+    for folder in ("a", "b"):
+        ec.run(str(tmp_path / "mine.toml"), encoder="pixels", task="linear", limit=None, out=tmp_path / folder)
+    one = ec.report(tmp_path / "a", file=tmp_path / "one.html").read_text()
+    two = ec.report([tmp_path / "a", tmp_path / "b"], file=tmp_path / "two.html").read_text()
+    assert one.count("Beside published numbers") == 1
+    assert two.count("what was run here () is not") == 0
+    assert two.count("https://example.org/paper") == 2 * one.count("https://example.org/paper") > 0

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from eyechart.registry import bind
 from eyechart.results import records, system000
@@ -147,8 +148,20 @@ def test_a_missing_severity_is_null_and_the_areas_take_the_mean_of_the_others():
     linear = made[f"results/corrupted/{MODEL}_linear_robustness.json"]
     assert linear["per_corruption"]["fog"] == {"1": 98.55, "2": 97.81, "3": None, "4": 92.9, "5": 79.03}
     rest = np.mean([98.55, 97.81, 92.9, 79.03])
-    assert linear["severity_auc"]["fog"] == pytest.approx(np.trapezoid([98.55, 97.81, rest, 92.9, 79.03]))
+    assert linear["severity_auc"]["fog"] == pytest.approx(trapezoid([98.55, 97.81, rest, 92.9, 79.03]))
+    assert (linear["mCA"], linear["cifar10c_acc"], linear["RR"]) == (None, None, None)
     json.dumps(made, allow_nan=False)
+
+
+def test_a_missing_corruption_is_null_and_so_are_the_means_and_that_is_said(caplog):
+    made = system000.files([linear_record(), robust_record(skip={("fog", severity) for severity in range(1, 6)})])
+    linear = made[f"results/corrupted/{MODEL}_linear_robustness.json"]
+    assert set(linear["per_corruption"]["fog"].values()) == {None}
+    assert linear["severity_auc"]["fog"] is None
+    assert (linear["mCA"], linear["cifar10c_acc"], linear["RR"]) == (None, None, None)
+    assert len(linear["per_corruption"]) == 16
+    assert "cifar10c_acc" not in made[f"experiments/{MODEL}/results_linear.json"]
+    assert "75 of 80 cells are there, so means are null" in caplog.text
 
 
 def test_a_clean_accuracy_of_zero_has_no_ratio():

@@ -112,6 +112,8 @@ def read_published(path: Path) -> Publication:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise EyechartError(f"there is no file {path} of published numbers.") from None
+    except UnicodeDecodeError as error:
+        raise EyechartError(f"{path} must be UTF-8, and is not: {error}. Save it as UTF-8.") from error
     stated = _header(path, [line for line in lines if line.startswith("#")])
     rows = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     columns = next(csv.reader([rows[0][1]])) if rows else []

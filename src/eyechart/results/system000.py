@@ -1,10 +1,12 @@
 """Results in the files of AdamBlm/dino-robustness-benchmark: its names, fields and percentages, from records alone.
 
-Differences: a missing severity is null, where that program wrote NaN, which is no JSON. The positions of the split come
+Differences: what is missing is null, where that program wrote NaN, which is no JSON; and so are means that lack cells,
+which there were means of fewer. The positions of the split come
 in ascending order, there in the order in which they were drawn; the sets are the same.
 """
 
 import dataclasses
+import itertools
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -57,7 +59,7 @@ def files(found: Sequence[Record]) -> dict[str, dict[str, Any]]:
     for model, tasks in by_model.items():
         several = [task for task, some in tasks.items() if len(some) > 1]
         for task in several:
-            log.warning("several results of %s for %s: files that hold one are not written", task, model)
+            log.warning("several results of %s for %s: files that hold one are not written anew", task, model)
         of = {task: some[0] for task, some in tasks.items() if task not in several}
         made |= {name: content for name, content in _of_model(model, of).items() if content}
     return made
@@ -125,30 +127,33 @@ def _robustness(model: str, probe: str, record: Record) -> dict[str, Any]:
     """Give the content of a file of robustness: of k-NN with the last k, as the clean accuracy there was."""
     clean = _accuracies(record, "test", probe=probe)[-1]
     of = {"probe": "knn", "k": clean.facets["k"]} if probe == "knn" else {"probe": probe}
-    cells = _cells(record, **of)
-    overall = _overall(cells)
-    if overall is None:
+    cells, clean_acc = _cells(record, **of), _percent(clean.value)
+    if not cells:
         return {}
-    shown = {
-        name: {severity: _percent(of_name[severity].value) if severity in of_name else None for severity in _SEVERITIES}
-        for name, of_name in sorted(cells.items())
-    }
-    known = [one for of_name in shown.values() for one in of_name.values() if one is not None]
-    clean_acc = _percent(clean.value)
+    shown: dict[str, dict[str, float | None]] = {name: {} for name in sorted(_CORRUPTIONS)}
+    for name, severity in itertools.product(shown, _SEVERITIES):
+        measure = cells.get(name, {}).get(severity)
+        shown[name][severity] = None if measure is None else _percent(measure.value)
+    every = [one for of_name in shown.values() for one in of_name.values()]
+    known, overall = [one for one in every if one is not None], _overall(cells)
+    if len(known) < len(every):
+        log.warning("%s, %s: %d of %d cells are there, so means are null", model, probe, len(known), len(every))
     return {
         "model": model,
         "probe": probe,
         "clean_acc": clean_acc,
-        "cifar10c_acc": round(overall, 3),
-        "mCA": round(float(np.mean(known)), 3),
-        "RR": _ratio(overall, clean_acc),
+        "cifar10c_acc": None if overall is None else round(overall, 3),
+        "mCA": None if overall is None else round(float(np.mean(known)), 3),
+        "RR": None if overall is None else _ratio(overall, clean_acc),
         "severity_auc": {name: _area(list(of_name.values())) for name, of_name in shown.items()},
         "per_corruption": shown,
     }
 
 
-def _area(accuracies: Sequence[float | None]) -> float:
+def _area(accuracies: Sequence[float | None]) -> float | None:
     """Give the area by trapezoids over severities 1 to 5; a missing one is filled with the mean of the others."""
+    if all(one is None for one in accuracies):
+        return None
     values = np.array([np.nan if one is None else one for one in accuracies])
     filled = np.where(np.isnan(values), np.nanmean(values), values)
     return float(((filled[1:] + filled[:-1]) / 2).sum())
@@ -172,9 +177,9 @@ def _cells(record: Record, **facets: Any) -> dict[str, dict[str, Measure]]:
 
 
 def _overall(cells: Mapping[str, Mapping[str, Measure]]) -> float | None:
-    """Give the percentage of all corrupted images that was right."""
+    """Give the percentage of all corrupted images that was right; None where cells are missing."""
     every = [one for of_name in cells.values() for one in of_name.values()]
-    if not every:
+    if len(every) < len(_CORRUPTIONS) * len(_SEVERITIES):
         return None
     return sum(round(one.value * one.n) for one in every) / sum(one.n for one in every) * 100.0
 
@@ -205,11 +210,12 @@ def _model(record: Record) -> str:
 
 def _splits(out: Path, found: Sequence[Record]) -> dict[str, dict[str, list[int]]]:
     """Give the positions of train and val in the official 50,000."""
-    made = {}
-    for record in found:
-        if made or not _known(record):
-            continue
+    made, seen = {}, set()
+    for record in filter(_known, found):
         spec = _spec(record, "data")
+        if record.bound["data"] in seen:
+            continue
+        seen.add(record.bound["data"])
         whole = dataclasses.replace(record, left_out={})
         ids = {split: records.split_data(out, whole, split)["ids"] for split in ("train", "val")}
         places = {split: [int(m[1]) for one in some if (m := _ID.fullmatch(str(one)))] for split, some in ids.items()}

@@ -47,7 +47,8 @@ def gather(outs: Sequence[Path], by: str | None = None) -> Content:
     whens = sorted(str(record.made.get("when", "")) for record in shown)
     made = decisions(found, folders, by=by)
     remarks, settings = sheets(shown, dropped, labels(shown))
-    by_folder = [(out, [record for record in shown if folders[record.id] == out]) for out in outs]
+    there = {out: records.by_id(out) for out in outs}
+    by_folder = [(out, [record for record in shown if record.id[:12] in there[out]]) for out in outs]
     return Content(
         folders=tuple(str(out) for out in outs),
         begun=whens[0],

@@ -84,7 +84,7 @@ def robustness(
 
     k and C are chosen on clean val; `selected` marks the k. `votes`, `temperature`, `distance` and `database` are those
     of `knn`, `c` and `refit` those of `linear`. Each cell has its accuracy, how many predictions changed (flip_rate),
-    how far embeddings moved (embedding_stability), how many of the 10 nearest training images stay (neighbor_overlap),
+    how far embeddings moved (embedding_stability), how many of the 10 nearest images that vote stay (neighbor_overlap),
     and of the linear probe what its probabilities, calibrated on val, are worth. The headline is the linear probe's
     mean over the cells asked for. Val is not corrupted, so no encoder is chosen by it.
 
