@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from eyechart.embedding.fill import forward, prepare
+from eyechart.embedding.fill import forward
 from eyechart.embedding.loading import load_encoder
+from eyechart.embedding.preparing import prepare
 from eyechart.registry import bind
 from samples import picture, refuses, smooth
 
