@@ -18,7 +18,7 @@ from eyechart.images.corruptions.photographic import crop, overexposure, rotatio
 from eyechart.images.corruptions.profiles import COMMON, CONSTANTS, EXTRA, GROUPS, MODULES, PHOTOGRAPHIC
 from eyechart.images.fingerprints import hash_arrays
 from eyechart.images.views import from_arrays
-from samples import picture, refuses, smooth
+from samples import picture, refuses, smooth, toy
 
 EACH = [(profile, name) for profile, names in CONSTANTS.items() for name in names]
 RANDOM = {
@@ -322,3 +322,21 @@ def test_one_stop_more_is_twice_the_light():
 def test_a_quarter_turn_and_a_whole_crop_are_exact():
     assert np.array_equal(rotation(IMAGES, seeds(KEYS, "x"), 90.0), np.rot90(IMAGES, axes=(1, 2)))
     assert np.array_equal(crop(IMAGES, seeds(KEYS, "x"), 1.0), IMAGES)
+
+
+def test_only_what_imagenet_c_is_made_of_is_scaled_and_cut():
+    images = toy(2, size=40)
+    view = corrupted(images, "crop", 1, profile="photo")
+    raw = corrupt(images.batch(np.arange(2)), "crop", 1, profile="photo", keys=images.hashes)
+    assert np.array_equal(np.stack([view.load(row) for row in range(2)]), raw)
+
+
+def test_images_of_several_sizes_are_each_corrupted_by_their_own_key():
+    edit = corrupted(toy(2), "gaussian_noise", 3).edit
+    rng = np.random.default_rng(0)
+    sizes = ((8, 8), (9, 8), (8, 8), (9, 8))
+    images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    keys = rng.integers(0, 256, (4, 32), dtype=np.uint8)
+    together = edit(images, keys)
+    for row, image in enumerate(images):
+        assert np.array_equal(together[row], edit([image], keys[row : row + 1])[0])

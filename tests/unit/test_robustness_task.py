@@ -339,3 +339,43 @@ def test_a_dry_run_of_folds_counts_the_views_of_every_fold(tmp_path):
     assert not ec.run(**asked).failures
     (cell,) = ec.dry_run(**{**asked, "out": tmp_path / "other"})
     assert (cell.state, cell.images) == ("ready", 0)
+
+
+def rearranged(order=None, more=0):
+    """Data whose corrupted split is there: its images in another order, or more of them."""
+    of = data()
+    fog = corrupted(of["test"], "fog", 1)
+    pixels = np.stack([fog.load(row) for row in range(len(fog))])
+    where = np.arange(len(fog)) if order is None else order
+    ids, labels = [fog.ids[row] for row in where], fog.labels[where]
+    pixels = pixels[where]
+    if more:
+        pixels, labels, ids = np.concatenate([pixels, pixels[:1]]), np.append(labels, labels[0]), [*ids, "another"]
+    of["test/fog/1"] = from_arrays(pixels, labels, classes=fog.classes, ids=ids)
+    return of
+
+
+ONE = {"corruptions": ("fog",), "severities": (1,), "k": (1,), "c": (1.0,)}
+
+
+def test_the_order_of_an_official_split_does_not_matter():
+    straight, turned = (list(robustness(case(rearranged(order=order)), **ONE)) for order in (None, np.arange(45)[::-1]))
+    assert [(m.metric, m.value) for m in straight] == [(m.metric, m.value) for m in turned]
+    assert one(straight, "flip_rate", probe="linear").value < 1
+
+
+def test_an_official_split_with_more_images_is_refused():
+    with refuses("must have the images of test, by id; it has others besides"):
+        list(robustness(case(rearranged(more=1)), **ONE))
+
+
+def test_severities_may_come_in_any_order_and_more_than_once():
+    plain, mixed = (list(robustness(case(), **{**ONE, "severities": some})) for some in ((1, 2, 3), (3, 1, 1, 2)))
+    assert [(m.metric, m.value, dict(m.facets)) for m in plain] == [(m.metric, m.value, dict(m.facets)) for m in mixed]
+    assert found(plain, "severity_auc")
+    assert not found(plain, "severity_auc_legacy")
+
+
+def test_neighbors_that_are_compared_are_ten_whatever_k():
+    overlap = one(list(robustness(case(), **{**ONE, "k": (20,)})), "neighbor_overlap")
+    assert overlap.facets["k"] == 10

@@ -184,3 +184,11 @@ def test_a_file_that_changes_after_it_was_hashed_is_refused_and_nothing_is_store
     with refuses("dog/000.png changed while the run was going on", "run again"):
         embed(encoder, images)
     assert not stored_already(encoder, images)
+
+
+def test_the_mark_of_an_edit_depends_on_the_image_and_on_the_order_of_edits():
+    images, some = toy(6), np.array([4, 1])
+    assert np.array_equal(edited(images, Darker()).hashes[some], edited(rows(images, some), Darker()).hashes)
+    one, other = edited(edited(images, Darker(2)), Darker(3)), edited(edited(images, Darker(3)), Darker(2))
+    assert not (one.hashes == other.hashes).all(axis=1).any()
+    assert one.pixels_key != other.pixels_key
