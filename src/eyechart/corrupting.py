@@ -27,8 +27,8 @@ def corrupt(
     data: Any,
     *,
     out: str | Path,
-    corruptions: Sequence[str] = (),
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
+    corruptions: str | Sequence[str] = (),
+    severities: int | Sequence[int] = (1, 2, 3, 4, 5),
     profile: str = "cifar-c",
     split: str = "test",
     layout: str = "npy",
@@ -57,9 +57,13 @@ def corrupt(
         EyechartError: there is no such split, corruption or severity, an image cannot be read, the folder holds other
             images, or they are of several sizes and cannot be one array.
     """
-    folder, names = as_path(out, "out"), tuple(corruptions) or tuple(CONSTANTS.get(profile, ()))
+    severities = (severities,) if isinstance(severities, int) else tuple(severities)
+    asked = (corruptions,) if isinstance(corruptions, str) else tuple(corruptions)
+    folder, names = as_path(out, "out"), asked or tuple(CONSTANTS.get(profile, ()))
+    if not severities:
+        raise EyechartError("severities must be one or more of 1, 2, 3, 4, 5.")
     with settings.using(**flags):
-        for severity in severities or (0,):
+        for severity in severities:
             for name in names or ("",):
                 check(name, severity, profile)
         if layout not in {"npy", "folders"}:

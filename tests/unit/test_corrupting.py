@@ -81,7 +81,7 @@ def test_images_of_several_sizes_are_no_array_but_files(tmp_path):
     ("options", "words"),
     [
         ({"severities": (6,)}, ("severity must be 1, 2, 3, 4 or 5; got 6",)),
-        ({"severities": ()}, ("severity must be",)),
+        ({"severities": ()}, ("severities must be one or more of 1, 2, 3, 4, 5",)),
         ({"corruptions": ("fogg",)}, ("no corruption 'fogg'",)),
         ({"profile": "cifar"}, ("profile must be one of",)),
         ({"split": "testt"}, ("there is no split 'testt'",)),
@@ -118,3 +118,8 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     with refuses("holds other files, such as notes.txt"):
         ec.corrupt("digits", out=tmp_path / "out", corruptions=["fog"], severities=[1], limit=3)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+def test_one_corruption_and_one_severity_need_not_be_in_a_list(tmp_path):
+    ec.corrupt(toy_data(6), out=tmp_path, corruptions="fog", severities=3)
+    assert len(np.load(tmp_path / "fog.npy")) == 6

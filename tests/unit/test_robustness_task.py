@@ -379,3 +379,9 @@ def test_severities_may_come_in_any_order_and_more_than_once():
 def test_neighbors_that_are_compared_are_ten_whatever_k():
     overlap = one(list(robustness(case(), **{**ONE, "k": (20,)})), "neighbor_overlap")
     assert overlap.facets["k"] == 10
+
+
+@pytest.mark.parametrize("asked", ["common", "prior"])
+def test_photographs_have_no_corruptions_of_the_paper(asked):
+    with refuses("the profile photo has no corruptions", "overexposure"):
+        list(robustness(case(), corruptions=asked, profile="photo", k=(1,)))

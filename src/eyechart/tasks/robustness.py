@@ -215,6 +215,11 @@ def _longer_side(images: Images) -> int:
 def _named(corruptions: tuple[str, ...] | str, profile: str) -> tuple[str, ...]:
     if not isinstance(corruptions, str):
         return tuple(dict.fromkeys(corruptions))
+    if profile == "photo" and corruptions != "all":
+        raise EyechartError(
+            f'robustness: the profile photo has no corruptions {corruptions!r}; leave it at "all", or name some of '
+            f"{', '.join(PHOTOGRAPHIC)}."
+        )
     return PHOTOGRAPHIC if profile == "photo" else SETS[corruptions]
 
 
