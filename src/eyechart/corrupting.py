@@ -20,6 +20,7 @@ from eyechart.types import Images
 
 _BATCH = 256
 _MANIFEST = "manifest.json"
+_FIRST = {"labels.npy", "ids.txt"}  # what is written before the manifest
 _ABOUT = ("data", "split", "pixels_key", "profile", "version", "layout", "severities", "done")
 
 
@@ -110,7 +111,8 @@ def _begun(folder: Path, about: dict[str, Any], images: Images) -> dict[str, str
             was, now = before[other[0]], about[other[0]]
             raise EyechartError(f"{folder} holds images of another {other[0]}: {was}, not {now}; name another folder.")
         return dict(before["done"])
-    if foreign := sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")):
+    # Killed between the first files and the manifest, a folder has those and is begun again.
+    if foreign := sorted(one.name for one in folder.iterdir() if one.name not in _FIRST and one.name[0] != "."):
         raise EyechartError(f"{folder} holds other files, such as {foreign[0]}; name an empty folder, or a new one.")
     labels = np.tile(images.labels, len(about["severities"]))
     with writing(folder / "labels.npy") as file:

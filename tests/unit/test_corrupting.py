@@ -123,3 +123,17 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
 def test_one_corruption_and_one_severity_need_not_be_in_a_list(tmp_path):
     ec.corrupt(toy_data(6), out=tmp_path, corruptions="fog", severities=3)
     assert len(np.load(tmp_path / "fog.npy")) == 6
+
+
+def test_a_folder_that_was_killed_before_its_manifest_is_begun_again(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    asked = {"out": tmp_path / "out", "corruptions": "fog", "severities": 3}
+    with monkeypatch.context() as patch:
+        patch.setattr("eyechart.corrupting.write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ec.corrupt(toy_data(6), **asked)
+    assert (tmp_path / "out" / "ids.txt").exists()
+    ec.corrupt(toy_data(6), **asked)
+    assert len(np.load(tmp_path / "out" / "fog.npy")) == 6

@@ -34,9 +34,7 @@ class Prepared(NamedTuple):
 
 def root(view: Images) -> Images:
     """Give the images before every edit."""
-    while view.edit is not None and view.base is not None:
-        view = view.base
-    return view
+    return _way(view)[0]
 
 
 def meeting(views: Sequence[Images]) -> Images:
