@@ -8,7 +8,7 @@ import numpy as np
 
 from eyechart.images.corruptions.profiles import GROUPS
 from eyechart.results import records
-from eyechart.results.stats import area
+from eyechart.results.stats import mean_share
 from eyechart.types import Facet, Measure, Record
 
 
@@ -64,6 +64,4 @@ def _mean(record: Record, right: Mapping[int, np.ndarray], numbers: Sequence[int
         value = fmean(record.measures[number].value for number in numbers)
         return Measure(metric="mean_corruption_accuracy", value=value, n=first.n, facets=facets)
     shares = np.array([right[number] for number in numbers], np.float64).mean(axis=0)
-    n = len(shares)
-    error = float(shares.std(ddof=1) / n**0.5) if n > 1 else 0.0
-    return area("mean_corruption_accuracy", float(shares.mean()), error, images=float(n), n=n, facets=facets)
+    return mean_share("mean_corruption_accuracy", shares, facets=facets)

@@ -255,3 +255,13 @@ def reliability_table(
     rows = [dict(zip(names, row, strict=True)) for row in zip(*(part.tolist() for part in found), strict=True)]
     bounds = [wilson(round(row["accuracy"] * row["n"]), row["n"]) for row in rows]
     return [ReliabilityBin(low=low, high=high, **row) for row, (low, high) in zip(rows, bounds, strict=True)]
+
+
+def mean_share(metric: str, shares: Float[np.ndarray, " n"], *, facets: dict[str, Any]) -> Measure:
+    """Measure the mean, over images, of the share of several answers that were right.
+
+    The interval is that of an area: the same image stands behind all its answers and counts once.
+    """
+    n = len(shares)
+    error = float(shares.std(ddof=1) / n**0.5) if n > 1 else 0.0
+    return area(metric, float(shares.mean()), error, images=float(n), n=n, facets=facets)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from eyechart.images.corruptions.profiles import GROUPS, SETS, SEVERITIES, Cell
 from eyechart.metrics.robustness import LEGACY, relative_robustness, severity_auc, severity_auc_legacy
-from eyechart.results.stats import area, mean
+from eyechart.results.stats import mean, mean_share
 from eyechart.types import Facet, Measure
 
 _STEPS = len(SEVERITIES) - 1
@@ -108,6 +108,4 @@ def _legacy(share: Measure, value: float) -> Measure:
 
 def _measure(metric: str, shares: Float64[np.ndarray, " n"], answers: Answers, **facets: Facet) -> Measure:
     """Measure the mean of a share of each image; the cells' own measures have the images one by one."""
-    n = len(shares)
-    error = float(shares.std(ddof=1) / n**0.5) if n > 1 else 0.0
-    return area(metric, float(shares.mean()), error, images=float(n), n=n, facets={**answers.facets, **facets})
+    return mean_share(metric, shares, facets={**answers.facets, **facets})
