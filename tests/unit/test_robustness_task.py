@@ -12,6 +12,7 @@ from eyechart.images.views import from_arrays
 from eyechart.registry import bind
 from eyechart.results.folds import Fold, measures_of
 from eyechart.results.stats import wilson
+from eyechart.show.terminal import print_leaderboards
 from eyechart.tasks.knn import knn
 from eyechart.tasks.robustness import robustness, views
 from eyechart.types import Measure
@@ -263,6 +264,14 @@ def test_an_unknown_corruption_beside_official_ones_is_refused_and_not_taken_for
     of["test/fog/1"] = corrupted(of["test"], "fog", 1)
     with refuses("has no corruption 'fogg'. Did you mean fog?"):
         list(robustness(case(of), corruptions=("fog", "fogg"), severities=(1,), k=(1,)))
+
+
+@pytest.mark.parametrize(("task", "said"), [("robustness", "in no order: no val"), ("knn", "by the mean on val")])
+def test_the_terminal_says_of_an_order_only_what_is_so(tmp_path, capsys, task, said):
+    options = {"robustness": 'robustness(corruptions=("fog",), severities=(1,), k=(1,))', "knn": "knn(k=(1,))"}
+    made = ec.run(encoder="pixels", data="digits", task=options[task], limit=20, out=tmp_path)
+    print_leaderboards(made.leaderboards())
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_first_image_may_be_unreadable(tmp_path):

@@ -25,8 +25,15 @@ def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
         for part in _fitting(console, board):
             _print(console, part)
     if boards:
-        said = "On test, in percent unless a unit is given, with 95 % intervals; ordered by the mean on val."
+        said = f"On test, in percent unless a unit is given, with 95 % intervals; {_ordered(boards)}."
         console.print(Text(said, "dim"))
+
+
+def _ordered(boards: Sequence["Leaderboard"]) -> str:
+    from eyechart.results.leaderboard import merit
+
+    records = (record for board in boards for _, several in board.rows for record in several if record is not None)
+    return "ordered by the mean on val" if any(merit(one) is not None for one in records) else "in no order: no val"
 
 
 def _fitting(console: "Console", board: "Leaderboard") -> "Iterator[Table]":
