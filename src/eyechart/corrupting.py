@@ -1,7 +1,7 @@
 """Corrupted images on disk, for other programs: `eyechart corrupt`."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ import numpy as np
 
 from eyechart import adopt, settings
 from eyechart.errors import EyechartError
-from eyechart.files import as_path, check_writable, read_json, sha256_of, write_bytes, write_json, writing
-from eyechart.images.corruptions import VERSION, check, corrupted
+from eyechart.files import TEMPORARY, as_path, check_writable, read_json, sha256_of, write_bytes, write_json, writing
+from eyechart.images.corruptions import MANIFEST, VERSION, check, corrupted
 from eyechart.images.corruptions.profiles import CONSTANTS
 from eyechart.images.reading import Unreadable
 from eyechart.images.splits import as_limit, limited
@@ -19,7 +19,6 @@ from eyechart.progress import progress
 from eyechart.types import Images
 
 _BATCH = 256
-_MANIFEST = "manifest.json"
 _FIRST = {"labels.npy", "ids.txt"}  # what is written before the manifest
 _ABOUT = ("data", "split", "pixels_key", "profile", "version", "layout", "severities", "done")
 
@@ -85,7 +84,7 @@ def corrupt(
                     continue
                 views = [corrupted(images, name, severity, profile=profile) for severity in severities]
                 done[name] = (_array if layout == "npy" else _files)(folder / name, views, severities, advance)
-                write_json(folder / _MANIFEST, {**about, "done": done})
+                write_json(folder / MANIFEST, {**about, "done": done})
     return folder
 
 
@@ -104,22 +103,32 @@ def _of_split(data: dict[str, Images], split: str, label: str) -> Images:
 def _begun(folder: Path, about: dict[str, Any], images: Images) -> dict[str, str]:
     """Give what is there of the same images already, or begin a folder."""
     check_writable(folder)
-    if (folder / _MANIFEST).exists():
-        before = read_json(folder / _MANIFEST, *_ABOUT)
+    if (folder / MANIFEST).exists():
+        before = read_json(folder / MANIFEST, *_ABOUT)
         other = [name for name in _ABOUT if name not in {"done", "data"} and before[name] != about[name]]
         if other:
             was, now = before[other[0]], about[other[0]]
-            raise EyechartError(f"{folder} holds images of another {other[0]}: {was}, not {now}; name another folder.")
+            what = other[0].replace("pixels_key", "content")
+            raise EyechartError(f"{folder} holds images of another {what}: {was}, not {now}; name another folder.")
+        _remove_temporary(folder.rglob(f"{TEMPORARY}*"))
         return dict(before["done"])
     # Killed between the first files and the manifest, a folder has those and is begun again.
     if foreign := sorted(one.name for one in folder.iterdir() if one.name not in _FIRST and one.name[0] != "."):
         raise EyechartError(f"{folder} holds other files, such as {foreign[0]}; name an empty folder, or a new one.")
+    _remove_temporary(one for name in (*_FIRST, MANIFEST) for one in folder.glob(f"{TEMPORARY}*-{name}"))
     labels = np.tile(images.labels, len(about["severities"]))
     with writing(folder / "labels.npy") as file:
         np.save(file, labels.astype(np.uint8 if len(images.classes) <= 256 else np.int64))
     write_bytes(folder / "ids.txt", "".join(f"{name}\n" for name in images.ids).encode())
-    write_json(folder / _MANIFEST, {**about, "done": {}})
+    write_json(folder / MANIFEST, {**about, "done": {}})
     return {}
+
+
+def _remove_temporary(found: Iterable[Path]) -> None:
+    """Remove what a kill left half written."""
+    for one in list(found):
+        if one.is_file():
+            one.unlink(missing_ok=True)
 
 
 def _complete(folder: Path, name: str, done: dict[str, str]) -> bool:
@@ -132,7 +141,7 @@ def _complete(folder: Path, name: str, done: dict[str, str]) -> bool:
 
 def _array(place: Path, views: Sequence[Images], severities: Sequence[int], advance: Any) -> str:
     """Write a corruption as one array, severity by severity, and give its hash."""
-    path, first = place.with_name(f"{place.name}.npy"), views[0].load(0).shape
+    path, first = place.with_name(f"{place.name}.npy"), _loaded(views[0], 0).shape
     with writing(path) as file:
         shape = (len(views[0]) * len(severities), *first)
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -172,13 +181,18 @@ def _batches(views: Sequence[Images], advance: Any) -> Iterator[list[np.ndarray]
 
 def _made(view: Images, start: int) -> list[np.ndarray]:
     rows = range(start, min(start + _BATCH, len(view)))
-    if view.batch is not None:
+    if view.batch is None:
+        return [_loaded(view, row) for row in rows]
+    try:
         return list(view.batch(np.arange(rows.start, rows.stop)))
-    return [_loaded(view, row) for row in rows]
+    except Unreadable:
+        return [_loaded(view, row) for row in rows]  # which names the image
 
 
 def _loaded(view: Images, row: int) -> np.ndarray:
     try:
         return view.load(row)
     except Unreadable as reason:
-        raise EyechartError(f"{view.ids[row]} cannot be read: {reason}. `eyechart audit` names all such.") from reason
+        raise EyechartError(
+            f"{view.ids[row]} cannot be read: {reason}. `eyechart audit` names all such, and `fixes=` leaves them out."
+        ) from reason

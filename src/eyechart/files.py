@@ -47,7 +47,7 @@ def as_said(error: OSError, path: Path) -> EyechartError:
             "(`eyechart cache gc` removes what is no longer used) or name another place with --cache-dir or --out."
         )
     reason = error.strerror or type(error).__name__
-    return EyechartError(f"cannot write {path}: {reason}. Name a folder you may write to with --out or --cache-dir.")
+    return EyechartError(f"cannot write {path}: {reason}. Name a place you may write to.")
 
 
 def as_path(value: Any, name: str) -> Path:

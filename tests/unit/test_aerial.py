@@ -118,7 +118,7 @@ def test_a_truncated_archive_of_patternnet_is_named(pattern, monkeypatch):
 
 def test_a_missing_image_of_patternnet_is_noticed(pattern):
     (pattern / "bridge" / "bridge007.jpg").unlink()
-    with refuses("PatternNet/images has 59 images and must have 60", "Delete"):
+    with refuses("PatternNet/images has 59 images and must have 60", "Move"):
         opened("patternnet")
 
 

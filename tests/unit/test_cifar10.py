@@ -181,7 +181,7 @@ def test_a_truncated_archive_is_named_by_its_checksum(tmp_path, images, monkeypa
 def test_a_truncated_file_is_named_with_its_size(folder):
     path = folder / "data_batch_3.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    with refuses("data_batch_3.bin has 61,459 bytes (it should have 61,460)", "Delete"):
+    with refuses("data_batch_3.bin has 61,459 bytes (it should have 61,460)", "Move"):
         opened()
 
 

@@ -126,7 +126,7 @@ def test_without_it_the_places_and_the_way_to_get_it_are_said(tmp_path, monkeypa
 @pytest.mark.parametrize("name", ["train.bin", "test.bin", "fine_label_names.txt"])
 def test_a_missing_file_is_named_with_the_layout(name, folder):
     (folder / name).unlink()
-    with refuses(name, "train.bin, test.bin, fine_label_names.txt, coarse_label_names.txt", f"Delete {folder}"):
+    with refuses(name, "train.bin, test.bin, fine_label_names.txt, coarse_label_names.txt", f"Move {folder} away"):
         opened()
 
 

@@ -150,7 +150,7 @@ def test_labels_that_are_not_those_of_the_clean_test_are_refused(folder, arrays)
     wrong = arrays["labels.npy"].copy()
     wrong[[3, 50]] = (wrong[[3, 50]] + 1) % 10
     np.save(folder / "labels.npy", wrong)
-    with refuses("labels.npy differs from the labels of the clean test images at 2 of 100 places", "Delete"):
+    with refuses("labels.npy differs from the labels of the clean test images at 2 of 100 places", "Move"):
         opened()
 
 
@@ -176,7 +176,7 @@ def test_labels_that_are_there_once_are_compared_with_the_clean_ones(folder, arr
 )
 def test_labels_of_another_shape_are_named_with_both_that_fit(others, found, folder):
     np.save(folder / "labels.npy", others)
-    with refuses(f"labels.npy holds {found}", "once or for each of the 5 severities (integers, 20 or 100)", "Delete"):
+    with refuses(f"labels.npy holds {found}", "once or for each of the 5 severities (integers, 20 or 100)", "Move"):
         opened()
 
 
@@ -214,7 +214,7 @@ def test_of_the_common_corruptions_the_extra_ones_are_no_gap(folder, caplog):
 
 def test_what_is_asked_for_by_name_must_be_there(folder):
     lacking(folder, "fog")
-    with refuses(f"{folder}/<corruption>.npy: fog was asked for by name and is not there", "Delete"):
+    with refuses(f"{folder}/<corruption>.npy: fog was asked for by name and is not there", "Move"):
         opened("cifar10c(corruptions=('fog', 'snow'))")
 
 
@@ -245,7 +245,7 @@ def test_a_truncated_file_is_named_with_the_bytes_it_has_and_needs(cut, name, wh
     (folder / name).write_bytes(content[:cut])
     assert len(content) == whole
     size = f"it has {len(content[:cut]):,} bytes, the official file {whole:,};"
-    with refuses(f"{folder / name} is damaged or cut off", size, f"Delete {folder}"):
+    with refuses(f"{folder / name} is damaged or cut off", size, f"Move {folder} away"):
         opened()
 
 
@@ -350,8 +350,8 @@ def test_when_the_file_is_there_the_record_is_made_anew_and_only_its_images_are_
     ("words", "said"),
     [
         (("run", "--data", "cifar10c(severities=(1, 6))"), "CIFAR-10-C: severities are 1 to 5; got 6."),
-        (("run", "--data", "cifar10c", "--task", "robustness(severities=(1, 6))"), "severity must be 1, 2, 3, 4 or 5"),
-        (("run", "--data", "cifar10", "--task", "robustness(severities=(1, 6))"), "severity must be 1, 2, 3, 4 or 5"),
+        (("run", "--data", "cifar10c", "--task", "robustness(severities=(1, 6))"), "severities must be"),
+        (("run", "--data", "cifar10", "--task", "robustness(severities=(1, 6))"), "severities must be"),
         (("corrupt", "--data", "cifar10", "--out", "x", "--severity", "6"), "severity must be 1, 2, 3, 4 or 5; got 6"),
     ],
 )

@@ -60,7 +60,7 @@ def test_what_is_complete_is_not_made_again_and_what_is_damaged_is(tmp_path, lay
 
 def test_a_folder_with_other_images_is_refused(tmp_path):
     ec.corrupt(toy_data(12, size=8), out=tmp_path, **SOME)
-    with refuses("holds images of another pixels_key"):
+    with refuses("holds images of another content"):
         ec.corrupt(toy_data(10, size=8), out=tmp_path, **SOME)
     with refuses("holds images of another severities: [2, 4], not [1]"):
         ec.corrupt(toy_data(12, size=8), out=tmp_path, corruptions=("contrast",), severities=(1,))

@@ -117,7 +117,7 @@ def test_an_empty_list_is_named(folder):
 
 def test_a_listed_image_that_is_not_there_is_named(folder):
     (folder / "images" / "banded" / "banded_0003.jpg").unlink()
-    with refuses("banded/banded_0003.jpg", "though it is listed", "Delete"):
+    with refuses("banded/banded_0003.jpg", "though it is listed", "Move"):
         opened("dtd")
 
 

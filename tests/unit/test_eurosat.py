@@ -88,7 +88,7 @@ def test_without_it_the_place_the_layout_and_the_way_to_get_it_are_said(tmp_path
 
 def test_a_missing_image_is_noticed(folder):
     (folder / "River" / "River_3.jpg").unlink()
-    with refuses("2750 has 99 images and must have 100", "Delete"):
+    with refuses("2750 has 99 images and must have 100", "Move"):
         opened("eurosat")
 
 

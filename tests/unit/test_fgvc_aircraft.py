@@ -118,13 +118,13 @@ def test_without_it_the_place_the_layout_and_the_way_to_get_it_are_said(tmp_path
 @pytest.mark.parametrize("name", ["variants.txt", "images_variant_train.txt", "images_variant_test.txt"])
 def test_a_missing_list_is_named(name, folder):
     (folder / name).unlink()
-    with refuses(f"cannot read the list {folder / name}", "the folder must hold data/images/*.jpg", "Delete"):
+    with refuses(f"cannot read the list {folder / name}", "the folder must hold data/images/*.jpg", "Move"):
         opened("fgvc_aircraft")
 
 
 def test_a_listed_image_that_is_not_there_is_named(folder):
     (folder / "images" / "0900000.jpg").unlink()
-    with refuses("0900000.jpg", "though it is listed", "Delete"):
+    with refuses("0900000.jpg", "though it is listed", "Move"):
         opened("fgvc_aircraft")
 
 

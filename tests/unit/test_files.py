@@ -129,7 +129,7 @@ def read_only():
 
 
 def test_a_folder_that_may_not_be_written_gives_one_line(read_only):
-    with unprivileged(), refuses("cannot write", str(read_only), "--out or --cache-dir"):
+    with unprivileged(), refuses("cannot write", str(read_only), "Name a place you may write to"):
         write_bytes(read_only / "x", b"content")
     with unprivileged(), refuses("cannot write"):
         write_bytes(read_only / "deeper" / "x", b"content")

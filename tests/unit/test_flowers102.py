@@ -117,7 +117,7 @@ def test_a_missing_list_is_named(name, folder):
 
 def test_a_number_in_the_list_without_its_image_is_named(folder):
     (folder / "jpg" / "image_00005.jpg").unlink()
-    with refuses("image_00005.jpg", "though it is listed", "Delete"):
+    with refuses("image_00005.jpg", "though it is listed", "Move"):
         opened("flowers102")
 
 

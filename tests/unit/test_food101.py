@@ -96,7 +96,7 @@ def test_a_missing_list_is_named(name, folder):
 
 def test_a_listed_image_that_is_not_there_is_named(folder):
     (folder / "images" / "waffles" / "2004.jpg").unlink()
-    with refuses("waffles/2004.jpg", "though it is listed", "Delete"):
+    with refuses("waffles/2004.jpg", "though it is listed", "Move"):
         opened("food101")
 
 

@@ -108,7 +108,7 @@ def test_a_size_that_does_not_exist_is_refused():
 
 def test_a_missing_class_is_named(folder):
     shutil.rmtree(folder / "val" / "n03028079")
-    with refuses(f"{folder / 'val'} has no images of n03028079", "train/<wnid>/*.JPEG", "Delete"):
+    with refuses(f"{folder / 'val'} has no images of n03028079", "train/<wnid>/*.JPEG", "Move"):
         opened()
 
 

@@ -120,7 +120,7 @@ def test_a_missing_list_is_named(name, folder):
 
 def test_a_listed_image_that_is_not_there_is_named(folder):
     (folder / "images" / "Egyptian_Mau_100.jpg").unlink()
-    with refuses("Egyptian_Mau_100.jpg", "though it is listed", f"Delete {folder}/images"):
+    with refuses("Egyptian_Mau_100.jpg", "though it is listed", f"Move {folder}/images away"):
         opened("pets")
 
 

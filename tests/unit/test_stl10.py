@@ -164,7 +164,7 @@ def test_options_that_cannot_be_are_refused(options, said, folder):
 @pytest.mark.parametrize("name", ["train_X.bin", "test_y.bin", "class_names.txt"])
 def test_a_missing_file_is_named_with_the_layout(name, folder):
     (folder / name).unlink()
-    with refuses(name, "train_X.bin, train_y.bin", f"Delete {folder}"):
+    with refuses(name, "train_X.bin, train_y.bin", f"Move {folder} away"):
         opened()
 
 

@@ -39,21 +39,22 @@ def run(
     if dry_run:
         from eyechart.estimate import dry_run as forecast
 
-        _print_forecast(list(forecast(study, **asked, quick=quick, limit=limit, redo=redo, **flags)), as_json)
-        return
+        cells = list(forecast(study, **asked, quick=quick, limit=limit, redo=redo, **flags))
+        raise typer.Exit(_print_forecast(cells, as_json))
     results = runs.run(study, **asked, quick=quick, limit=limit, redo=redo, **flags)
     _print_results(results, as_json)
     raise typer.Exit(results.exit_code)
 
 
-def _print_forecast(cells: list[Any], as_json: bool) -> None:
+def _print_forecast(cells: list[Any], as_json: bool) -> int:
+    """Print what a dry run found, and give the exit code that the run would have."""
     import dataclasses
 
     from eyechart.show.terminal import print_rows
 
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(cell) for cell in cells], indent=1))
-        return
+        return _foreseen_code(cells)
     print_rows([{"cell": c.cell, "state": c.state, "images": c.images or None, "seconds": c.shown} for c in cells])
     seconds = sum(cell.seconds or 0 for cell in cells)
     typer.echo(
@@ -62,6 +63,12 @@ def _print_forecast(cells: list[Any], as_json: bool) -> None:
     )
     for line in _by_reason((c.cell, c.reason) for c in cells if c.reason):
         typer.echo(line, err=True)
+    return _foreseen_code(cells)
+
+
+def _foreseen_code(cells: list[Any]) -> int:
+    states = {cell.state for cell in cells}
+    return 2 if states == {"cannot"} else int("cannot" in states)
 
 
 def _print_results(results: Any, as_json: bool) -> None:

@@ -12,8 +12,9 @@ from eyechart.datasets._binary import hashed
 from eyechart.datasets._corrupted import Asked, split_of, those_there
 from eyechart.datasets._download import Archive, mend, obtain
 from eyechart.errors import EyechartError
+from eyechart.images.corruptions import MANIFEST
 from eyechart.images.corruptions.profiles import SEVERITIES
-from eyechart.progress import progress
+from eyechart.progress import log, progress
 from eyechart.types import Dataset, Images
 
 _STEPS = len(SEVERITIES)
@@ -36,6 +37,8 @@ def corrupted(archive: Archive, clean: Dataset, asked: Asked) -> Dataset:
     there = {cell for cell in asked.cells if _path(folder, cell[0]).is_file()}
     found = those_there(asked, there, where=f"{folder}/<corruption>.npy", mend=_sentence(mend(archive)))
     _check_labels(folder / "labels.npy", test, archive)
+    if (folder / MANIFEST).is_file():
+        log.warning("%s was made by `eyechart corrupt`: numbers are not those of the published files.", folder)
     data, names = dict(clean), list(dict.fromkeys(name for name, _ in found))
     with progress(f"looking at {archive.folder}", len(names), "files") as advance:
         for name in names:

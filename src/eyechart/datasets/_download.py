@@ -169,7 +169,7 @@ def obtain_local(folder: str, layout: str, how: str) -> Path:
 def mend(archive: Archive) -> str:
     """Give a sentence for errors about what is in the folder: what there must be, and how to get it again."""
     folder = settings.active().data / archive.folder
-    return f"the folder must hold {archive.layout}. Delete {folder}, and the next run unpacks or downloads it again."
+    return f"the folder must hold {archive.layout}. Move {folder} away, and the next run unpacks or downloads it again."
 
 
 def pickled(archive: Archive, *names: str) -> str:

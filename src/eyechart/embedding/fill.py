@@ -40,7 +40,7 @@ def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> N
     """
     if len(origin) == 0:
         raise EyechartError(f"there are no images to embed{f' in {what}' if what else ''}.")
-    batch_size = settings.active().batch_size or _recorded_batch_size(work[0][1]) or usual_batch_size()
+    batch_size = settings.active().batch_size or _recorded_batch_size([slot for _, slot in work]) or usual_batch_size()
     with progress(what or "embedding", len(origin) * len(work)) as advance:
         tally = _Tally(advance)
         while True:
@@ -56,8 +56,9 @@ def fill(encoder: Encoder, origin: Images, work: Sequence[Work], what: str) -> N
         store.finish(slot)
 
 
-def _recorded_batch_size(slot: Slot) -> int | None:
-    states = (store.shard_state(slot, shard) for shard in range(slot.shards))
+def _recorded_batch_size(slots: Sequence[Slot]) -> int | None:
+    """Give the batch size of the first shard that is there, whichever view's it is."""
+    states = (store.shard_state(slot, shard) for slot in slots for shard in range(slot.shards))
     return next((state["batch_size"] for state in states if state is not None), None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from eyechart.errors import EyechartError
-from eyechart.results.chance import chance, sizes
+from eyechart.results.chance import chance_of, sizes
 from eyechart.results.decision import is_floor
 from eyechart.results.leaderboard import headline
 from eyechart.specs import Spec, parse, written
@@ -25,7 +25,9 @@ def at_chance(record: Record, data: Dataset) -> str:
     shown, stated = headline(record), record.headline.get("chance")
     if shown is None or shown.low is None or stated is None or is_floor(str(record.bound["encoder"])):
         return ""
-    guess, how = chance(stated, sizes(data)), "chance"
+    guess, how = chance_of(stated, sizes(data)), "chance"
+    if guess is None:
+        return ""
     if shown.metric == "accuracy" and {"train", "test"} <= data.keys():
         always = np.bincount(data["train"].labels).argmax()
         share = float((data["test"].labels == always).mean())
@@ -109,6 +111,8 @@ def _no_better(mine: Record, other: Record) -> str:
 def _same_features(records: Iterable[Record], names: Mapping[str, str]) -> list[str]:
     alike: dict[tuple[str, str], dict[str, dict[str, None]]] = {}
     for record in records:
+        if str(record.bound["encoder"]).startswith("compared("):
+            continue  # which is meant to have those of another
         if mark := str(record.made.get("features", "")):
             of_data = alike.setdefault((record.data, mark), {})
             of_data.setdefault(record.keys["encoder"], {})[names[record.id]] = None

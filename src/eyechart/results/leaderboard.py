@@ -17,6 +17,12 @@ class Leaderboard:
     tasks: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Record | None, ...]], ...]  # encoder, its record for each task; best first
 
+    @property
+    def order(self) -> str:
+        """What the rows are ordered by, in words."""
+        several = (record for _, records in self.rows for record in records if record)
+        return "ordered by the mean on val" if any(merit(one) is not None for one in several) else "in no order: no val"
+
     def as_dicts(self) -> list[dict[str, Any]]:
         """Give the board as plain values: for each encoder and task the headline's value, low and high."""
         return [

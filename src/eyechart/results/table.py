@@ -53,7 +53,11 @@ def frame(records: Sequence[Record], *, aggregate: bool = False, by: str | None 
 
     if by is not None:
         check_field(by)
-    table = pandas.DataFrame(rows(records, by), columns=None if records else list(LEADING))
+    tidy = rows(records, by)
+    table = pandas.DataFrame(tidy, columns=None if records else list(LEADING))
+    for name in table.select_dtypes("float").columns:  # whole numbers that only some rows have, such as k
+        if all(isinstance(row.get(name), int | None) for row in tidy):
+            table[name] = table[name].astype("Int64")
     if not aggregate or table.empty:
         return table
     if by is not None:

@@ -92,6 +92,7 @@ class Board:
     """All that is said of one data set."""
 
     data: str
+    order: str  # of the rows, in words
     limit: int | None
     splits: Mapping[str, int]  # images, those that could not be read included; without those of single folds
     folds: int
@@ -118,6 +119,7 @@ def board_of(board: Leaderboard, folders: Mapping[str, Path]) -> Board:
     tables = (_class_table(board, position, columns[position].split, folders) for position in range(len(columns)))
     return Board(
         data=board.data,
+        order=board.order,
         limit=one.bound.get("limit"),
         splits={split: len(data["ids"]) + len(one.left_out.get(split, {})) for split, data in stored.items()},
         folds=len(folds),

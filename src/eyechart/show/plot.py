@@ -1,6 +1,7 @@
 """Charts as objects and as files. altair is imported only here and below, and only when something is drawn."""
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,8 @@ def plot(
     folder = as_path(out, "out")
     if folder.exists() and not folder.is_dir():
         raise EyechartError(f"{folder} is a file; name a folder for the charts.")
+    if folder.suffix[1:] in FORMATS and not folder.exists():
+        raise EyechartError(f"{folder} is the name of a file; name a folder, since there are several charts.")
     written = []
     for one in drawn(as_folders(outs), chart):
         svg = as_svg(one.figure)
@@ -154,12 +157,13 @@ def _file_names(data: Sequence[str]) -> dict[str, str]:
 
 def _told_apart(found: Sequence[Drawn]) -> list[Drawn]:
     """Number the files whose names would be the same, as when long specs differ in what a name has no room for."""
-    counted: dict[str, int] = {}
+    taken: set[str] = set()
     named = []
     for one in found:
-        counted[one.name] = counted.get(one.name, 0) + 1
-        mark = f"-{counted[one.name]}" if counted[one.name] > 1 else ""
-        named.append(dataclasses.replace(one, name=f"{one.name}{mark}"))
+        numbered = (f"{one.name}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([one.name], numbered) if name not in taken)
+        taken.add(name)
+        named.append(dataclasses.replace(one, name=name))
     return named
 
 

@@ -25,15 +25,9 @@ def print_leaderboards(boards: Sequence["Leaderboard"]) -> None:
         for part in _fitting(console, board):
             _print(console, part)
     if boards:
-        said = f"On test, in percent unless a unit is given, with 95 % intervals; {_ordered(boards)}."
+        order = " or ".join(sorted({board.order for board in boards}))
+        said = f"On test, in percent unless a unit is given, with 95 % intervals; {order}."
         console.print(Text(said, "dim"))
-
-
-def _ordered(boards: Sequence["Leaderboard"]) -> str:
-    from eyechart.results.leaderboard import merit
-
-    records = (record for board in boards for _, several in board.rows for record in several if record is not None)
-    return "ordered by the mean on val" if any(merit(one) is not None for one in records) else "in no order: no val"
 
 
 def _fitting(console: "Console", board: "Leaderboard") -> "Iterator[Table]":

@@ -18,6 +18,7 @@ from eyechart.images.views import edited
 from eyechart.types import Batch, Images, SomePixels, Transform
 
 VERSION = 1  # raised when the same image would become another one
+MANIFEST = "manifest.json"  # lies beside what `eyechart corrupt` wrote
 _SHORT, _SIDE = 256, 224  # of ImageNet-C: the short side is scaled to this, the middle of this side cut out
 _MODULE = {name: module for module, names in MODULES.items() for name in names}
 

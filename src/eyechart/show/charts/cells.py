@@ -33,7 +33,7 @@ def _areas(one: Probed, found: list[Row]) -> Figure:
         "y": alt.Y("corruption:N", sort=corruptions, title=None, scale=alt.Scale(paddingInner=0.25, paddingOuter=0.15)),
         "yOffset": alt.YOffset("series:N", sort=names, scale=alt.Scale(paddingInner=0.1)),
     }
-    top = alt.Scale(domain=[0, style.top_of(rows, "high", "value")])
+    top = alt.Scale(domain=[0, style.top_of([*rows, {"value": one.chance}], "high", "value")])
     title = "Area under accuracy over severity"
     bars = (
         alt.Chart(name="bars")

@@ -118,7 +118,7 @@ def _both(one: Probed) -> Iterator[Row]:
 def _scatter(one: Probed, rows: list[Row]) -> Figure:
     names, picked = list(style.shortened(one.encoders).values()), style.picking()
     look = style.series(names, COLUMN)
-    top = style.top_of(rows, "high", "value", "clean_high", "clean_value")
+    top = style.top_of([*rows, {"value": one.chance}], "high", "value", "clean_high", "clean_value")
     scale = alt.Scale(domain=[0, top], nice=False)
     x = alt.X("clean_value:Q", axis=style.percent("accuracy without corruption", tickCount=5), scale=scale)
     y = alt.Y("value:Q", axis=style.percent("mean accuracy under corruption", tickCount=5), scale=scale)

@@ -37,7 +37,7 @@ def leaderboard(subject: Subject) -> Iterator[Figure]:
         "Headline of each task",
         any(subject.chance.get(row["label"]) is not None for row in subject.scores),
     )
-    said = f"{subject.name}; on test, with 95 % intervals; ordered by the mean on val{'; dotted: chance' * guessed}"
+    said = f"{subject.name}; on test, with 95 % intervals; {subject.order}{'; dotted: chance' * guessed}"
     yield Figure(chart=style.finished(alt.concat(*panels, columns=across), title, said), title=title)
 
 

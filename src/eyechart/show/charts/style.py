@@ -48,7 +48,7 @@ def shortened(names: Sequence[str], longest: int = LONGEST) -> dict[str, str]:
 def series(names: Sequence[str], width: int = PAGE) -> dict[str, Any]:
     """Give color, dash and shape of each name in the field `series`, with one legend."""
     several, legend = range(len(names)), _legend(names, width)
-    colors = [_paler(COLORS[place % len(COLORS)], place // len(COLORS)) for place in several]
+    colors = [_darker(COLORS[place % len(COLORS)], place // len(COLORS)) for place in several]
 
     def scale(choices: Sequence[Any]) -> alt.Scale:
         return alt.Scale(domain=list(names), range=[choices[place % len(choices)] for place in several])
@@ -60,10 +60,11 @@ def series(names: Sequence[str], width: int = PAGE) -> dict[str, Any]:
     }
 
 
-def _paler(color: str, times: int) -> str:
-    """Give a color for the second and further time that it is used."""
-    kept = 0.55**times
-    return "#" + "".join(f"{round(255 - (255 - int(color[i : i + 2], 16)) * kept):02X}" for i in (1, 3, 5))
+def _darker(color: str, times: int) -> str:
+    """Give a color for the second and further time that it is used. Black becomes gray."""
+    if color == "#000000" and times:
+        return "#" + f"{255 - round(100 * 0.7 ** (times - 1)):02X}" * 3
+    return "#" + "".join(f"{round(int(color[i : i + 2], 16) * 0.5**times):02X}" for i in (1, 3, 5))
 
 
 def _legend(names: Sequence[str], width: int) -> alt.Legend:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from eyechart.results import records
-from eyechart.results.chance import chance
+from eyechart.results.chance import chance_of
 from eyechart.results.costs import costs
 from eyechart.results.leaderboard import Leaderboard, headline, labels, leaderboards, told_apart
 from eyechart.results.severities import over_corruptions
@@ -25,6 +25,7 @@ class Subject:
     data: str
     name: str  # of the data, for a title: of a folder its last part
     encoders: tuple[str, ...]  # best on val first
+    order: str  # what by, in words
     rows: tuple[Row, ...]  # every measure, without those of single folds
     scores: tuple[Row, ...]  # the headlines of a leaderboard; `task` is its column, `label` the task
     directions: Mapping[str, str]  # by column: whether more is better
@@ -89,6 +90,7 @@ def _subject(board: Leaderboard, name: str, shown: Sequence[Record], folders: Ma
         data=board.data,
         name=name,
         encoders=tuple(encoder for encoder, _ in board.rows),
+        order=board.order,
         rows=tuple(tidy),
         scores=tuple(_scores(board)),
         directions={column: str(one.headline.get("direction", "higher")) for column, one in first.items() if one},
@@ -113,7 +115,7 @@ def _chance(record: Record, folder: Path) -> float | None:
         return None
     stored = {split: records.split_data(folder, record, split) for split in record.keys["data"] if "/" not in split}
     sizes = {split: len(data["ids"]) for split, data in stored.items()}
-    return chance(stated, sizes | {"classes": len(next(iter(stored.values()))["classes"])})
+    return chance_of(stated, sizes | {"classes": len(next(iter(stored.values()))["classes"])})
 
 
 def probed(subject: Subject) -> Iterator[Probed]:
