@@ -1,9 +1,11 @@
 """Run every proof (see each script's own page).
 
     python acceptance/run_all.py [--images FOLDER...] [--photos FOLDER] [--data-dir FOLDER] [--weights FILE]
+        [--ukbench FOLDER --corridor FOLDER]
 
 The folders of images are `folder:` data sets, of which the first is embedded and killed, and chosen for; photos are
-those audit.py plants faults in; the data folder holds what pairing.py joins; the weights are MobileNetV2's.
+those audit.py plants faults in; the data folder holds what pairing.py joins; the weights are MobileNetV2's;
+ukbench and corridor are what retrieval.py searches.
 """
 
 import argparse
@@ -20,6 +22,8 @@ def main() -> int:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--ukbench", type=Path)
+    parser.add_argument("--corridor", type=Path)
     asked = parser.parse_args()
     weights = ["--weights", str(asked.weights)] if asked.weights else []
     proofs: list[list[str]] = [["unreadable.py"], ["wheel.py"], ["decisions.py"]]
@@ -35,6 +39,9 @@ def main() -> int:
         proofs += [["near_duplicates.py", "--images", str(asked.photos)]]
     if asked.data_dir and asked.weights:
         proofs += [["pairing.py", "--data-dir", str(asked.data_dir), *weights]]
+    if asked.ukbench and asked.corridor and asked.weights:
+        photographs = ["--ukbench", str(asked.ukbench), "--corridor", str(asked.corridor)]
+        proofs += [["retrieval.py", *photographs, *weights]]
     failed = []
     for name, *arguments in proofs:
         print(f"\n== {name}", flush=True)

@@ -25,7 +25,7 @@ LAYERS = (
     ("plan",),
     ("measuring",),
     ("runs", "show"),
-    ("estimate", "verification", "conformance", "fetching"),
+    ("estimate", "verification", "conformance", "fetching", "searching"),
     ("examination", "hygiene"),
     ("cli",),
     ("__init__", "__main__"),

@@ -15,6 +15,7 @@ _WHERE = {
     "beside_published": "eyechart.show.published",
     "reliability": "eyechart.results.reliability",
     "compare": "eyechart.results.compare",
+    "queries": "eyechart.results.searches",
     "report": "eyechart.show.report",
     "plot": "eyechart.show.plot",
     "charts": "eyechart.show.plot",
@@ -28,6 +29,7 @@ _WHERE = {
     "download": "eyechart.fetching",
     "verify": "eyechart.verification",
     "doctor": "eyechart.examination",
+    "search": "eyechart.searching",
     "Results": "eyechart.runs",
     "EyechartError": "eyechart.errors",
     "Images": "eyechart.types",
@@ -63,9 +65,11 @@ if TYPE_CHECKING:
     from eyechart.images.views import from_files as from_files
     from eyechart.results.compare import compare as compare
     from eyechart.results.reliability import reliability as reliability
+    from eyechart.results.searches import queries as queries
     from eyechart.results.table import table as table
     from eyechart.runs import Results as Results
     from eyechart.runs import run as run
+    from eyechart.searching import search as search
     from eyechart.show.plot import charts as charts
     from eyechart.show.plot import plot as plot
     from eyechart.show.published import beside_published as beside_published

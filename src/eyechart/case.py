@@ -13,6 +13,7 @@ from eyechart.embedding.embed import embed_views
 from eyechart.embedding.soundness import doubt
 from eyechart.errors import EyechartError
 from eyechart.files import digest
+from eyechart.probes.kinds import Distance
 from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
 
 log = logging.getLogger("eyechart")
@@ -30,7 +31,7 @@ class Case:
     label: str = ""  # for progress and errors
     others: Mapping[str, Dataset] = dataclasses.field(default_factory=dict)  # data sets named by DataSpec options
     seen: dict[str, Embeddings] = dataclasses.field(default_factory=dict)
-    learned: dict[str, Any] = dataclasses.field(default_factory=dict)  # by derived encoders from train, by their keys
+    learned: dict[str, Any] = dataclasses.field(default_factory=dict)  # by derived encoders from `data`, by their keys
     notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -42,6 +43,11 @@ class Case:
     def device(self) -> str:
         """Where probes compute: the device in force where it has double precision, else the CPU."""
         return name if (name := device()).startswith("cuda") else "cpu"
+
+    def distance(self, name: str = "default", *, normalize: bool = False) -> Distance:
+        """Give a distance between embeddings, by default the encoder's own."""
+        own = self.encoder.distance if name == "default" else name
+        return Distance(name=own, normalize=normalize, bins=self.encoder.bins)
 
     def images(self, split: str) -> Images:
         """Give the images of a split."""
@@ -62,10 +68,10 @@ class Case:
         for leaf in leaves(self.encoder):
             embed_views(leaf, views, what=f"{self.label}, {len(views)} views")  # into the store
         for view in views:
-            yield embed_any(self.encoder, view, self._train, what=self.label, learned=self.learned)
+            yield embed_any(self.encoder, view, self.data, what=self.label, learned=self.learned)
 
     def _embedded(self, images: Images, what: str) -> Embeddings:
-        embedded = embed_any(self.encoder, images, self._train, what=what, learned=self.learned)
+        embedded = embed_any(self.encoder, images, self.data, what=what, learned=self.learned)
         if wrong := self._doubt(images, embedded):
             log.warning("%s: %s", what, wrong)
             self.note(f"{what.removeprefix(self.label).strip() or 'another data set'}: {wrong}")
@@ -73,13 +79,10 @@ class Case:
 
     def _doubt(self, images: Images, embedded: Embeddings) -> str:
         """Look at embeddings once in a process: every task reads the same."""
-        looked_at = (self.encoder.key, images.pixels_key)
+        looked_at = (self.encoder.key, images.key)
         if looked_at not in _DOUBTS:
-            _DOUBTS[looked_at] = doubt(embedded.x)
+            _DOUBTS[looked_at] = doubt(embedded.x, embedded.ids)
         return _DOUBTS[looked_at]
-
-    def _train(self) -> Images:
-        return self.images("train")
 
     def dataset(self, spec: str) -> Dataset:
         """Give another data set, named by an option that is annotated DataSpec."""

@@ -28,7 +28,7 @@ def embed(
 ) -> dict[str, Embeddings]:
     """Embed every split of a data set, from the store where it is there, and give the embeddings by split.
 
-    A warning says where embeddings are all the same or have collapsed.
+    A warning says where embeddings are all the same, have collapsed, or are nothing but zeros.
 
     Args:
         encoder: a spec or an Encoder.
@@ -52,14 +52,14 @@ def embed(
         if limit is not None:
             images = {split: limited(part, limit) for split, part in images.items()}
         warn_of_copies(named, images)
-        network = load_encoder(bound)
+        network, learned = load_encoder(bound), {}
         embedded = {
-            split: embed_any(network, part, lambda: images["train"], what=f"{bound.label} on {named.label} {split}")
+            split: embed_any(network, part, images, what=f"{bound.label} on {named.label} {split}", learned=learned)
             for split, part in images.items()
         }
         for split, z in embedded.items():
             name_left_out(z.left_out, f"{bound.label} on {named.label}: left out", split, "left_out")
-            if wrong := doubt(z.x):
+            if wrong := doubt(z.x, z.ids):
                 log.warning("%s on %s %s: %s", bound.label, named.label, split, wrong)
         if out is not None:
             about = {"encoder": bound.text, "data": named.text, "key": network.key, "splits": {}}

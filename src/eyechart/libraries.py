@@ -12,7 +12,13 @@ NEEDED = (
     *("numpy", "torch", "torchvision", "timm", "open_clip_torch", "scikit-learn"),
     *("opencv-python-headless", "pillow", "safetensors"),
 )
-EXTRAS = {"hf": "transformers", "onnx": "onnxruntime", "openvino": "openvino", "datasets": "datasets"}
+EXTRAS = {
+    "hf": "transformers",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "datasets": "datasets",
+    "faiss": "faiss-cpu",
+}
 _PIN = re.compile(r"torch\s*\(?\s*===?\s*([^\s();,]+)")
 
 

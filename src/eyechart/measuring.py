@@ -49,6 +49,7 @@ def _measured(plan: Plan, cell: Cell, encoder: Encoder | Derived, data: Dataset,
         seed=seed,
         label=f"{cell.encoder.label} on {cell.data.label}" + ("" if fold is None else f" fold {fold}"),
         others=plan.others(cell.task),
+        learned=plan.learned.setdefault((cell.data.text, fold), {}),  # every task would learn the same again
     )
     return Measured(
         measures=tuple(cell.task.entry.load()(case, **cell.task.options)),

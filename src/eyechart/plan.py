@@ -51,12 +51,14 @@ class Plan:
     loaded: dict[str, Encoder | Derived | Exception] = dataclasses.field(default_factory=dict)  # by bound text
     opened: dict[str, Dataset] = dataclasses.field(default_factory=dict)  # further data sets, by bound text
     missing: dict[str, NotHere] = dataclasses.field(default_factory=dict)  # data sets a dry run does not find, likewise
+    learned: dict[tuple[str, int | None], dict[str, Any]] = dataclasses.field(default_factory=dict)  # by data and fold
 
     def encoder(self, bound: Bound) -> Encoder | Derived:
         """Give an encoder with its key. One network is held at a time; one that cannot be had is asked for once."""
         if bound.text not in self.loaded:
             failed = {text: found for text, found in self.loaded.items() if isinstance(found, Exception)}
             self.loaded.clear()
+            self.learned.clear()
             self.loaded.update(failed)
             try:
                 self.loaded[bound.text] = load_encoder(bound)
@@ -71,7 +73,7 @@ class Plan:
         """The further data sets a task reads, each opened once."""
         specs = {spec for named in task.nested("datasets").values() for spec in named}
         for spec in specs - self.opened.keys():
-            self.opened[spec] = _opened(bind("datasets", spec), self.limit)
+            self.opened[spec] = open_data(bind("datasets", spec), self.limit)
         return {spec: self.opened[spec] for spec in specs}
 
     def record_id(self, cell: Cell, machine: Mapping[str, Any] | None = None) -> str:
@@ -165,13 +167,14 @@ def _opened_each(sets: Sequence[Bound], limit: int | None) -> tuple[dict[str, Da
     missing: dict[str, NotHere] = {}
     for bound in sets:
         try:
-            opened[bound.text] = _opened(bound, limit)
+            opened[bound.text] = open_data(bound, limit)
         except NotHere as error:
             missing[bound.text] = all_missing(bound, error)
     return opened, missing
 
 
-def _opened(bound: Bound, limit: int | None) -> Dataset:
+def open_data(bound: Bound, limit: int | None) -> Dataset:
+    """Open a data set, with at most so many images of each split."""
     data = _limited(bound, bound.call(), limit)
     warn_of_copies(bound, data)
     return data

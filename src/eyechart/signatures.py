@@ -125,6 +125,8 @@ def is_tuple(annotation: ast.expr | None) -> bool:
 
 
 _NO = object()
+_DISTANCES = "default cosine euclidean sqeuclidean l1 hellinger chi-square emd emd-legacy hamming"
+_CHOICES = {"DistanceName": tuple(_DISTANCES.split())}
 _NAMED = (ast.Name, ast.Attribute)
 _SIMPLE = {
     "int": int,
@@ -147,6 +149,8 @@ def _fit(annotation: ast.expr, value: Any) -> Any:  # noqa: PLR0911, a table of 
         case ast.Name(id="float"):
             real = isinstance(value, int | float) and not isinstance(value, bool)
             return float(value) if real else _NO
+        case ast.Name(id=name) if name in _CHOICES:
+            return value if value in _CHOICES[name] else _NO
         case ast.Name(id=name) if name in _SIMPLE:
             return value if type(value) is _SIMPLE[name] else _NO
         case ast.Attribute(attr=name):  # eyechart.FilePath is FilePath
@@ -192,6 +196,7 @@ def _allowed(annotation: ast.expr) -> str:
                 "bool": "True or False",
                 "dict": 'options such as {"depth": 2}',
                 "FilePath": "a quoted path",
+                **{name: f"one of {', '.join(map(literal, allowed))}" for name, allowed in _CHOICES.items()},
             }
             return words.get(name, "a quoted spec")
         case _:

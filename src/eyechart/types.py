@@ -18,6 +18,8 @@ Batch: TypeAlias = UInt8[np.ndarray, "n h w 3"]
 # misspelt names are caught before anything runs, and what it stands for becomes part of the identity.
 EncoderSpec: TypeAlias = str
 DataSpec: TypeAlias = str
+# The name of a distance, or "default" for the encoder's own: what there are is in signatures.py and probes/kinds.py.
+DistanceName: TypeAlias = str
 # A path: its content is part of the identity, where it lies is not.
 FilePath: TypeAlias = str
 
@@ -111,6 +113,7 @@ class Encoder:
     preprocess: Callable[[Pixels], np.ndarray] | None = None
     lookup: Callable[[Images], Float32[np.ndarray, "n d"]] | None = None
     distance: str = "cosine"  # its natural one
+    bins: tuple[int, ...] = ()  # of a histogram, how many along each axis, the last axis fastest
     weights: str = ""  # hash of the weights really loaded; empty where there are none
     loaded: str = ""  # what was loaded, from where, for people
     module: Any = None  # the torch network, where there is one
@@ -126,13 +129,16 @@ class Encoder:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Derived:
-    """An encoder made from the stored embeddings of others; what it must learn, it learns from `train`."""
+    """An encoder made from the stored embeddings of others; what it must learn, it learns from the split it names."""
 
     parts: tuple[EncoderSpec, ...]
     apply: Callable[[Any, Sequence[Float32[np.ndarray, "n _"]]], Float32[np.ndarray, "n d"]]
     fit: Callable[[Sequence[Float32[np.ndarray, "n _"]]], Any] | None = None
     distance: str = "cosine"
+    bins: tuple[int, ...] = ()
     bits: int = 32  # that a number of its embeddings takes where they are kept
+    learns_from: str = "train"  # the split whose rows `fit` is given
+    dim: int | None = None  # of its embeddings, where that is known before anything is learned
     key: str = ""
 
 
@@ -182,6 +188,7 @@ class Measure:
     facets: Mapping[str, Facet] = dataclasses.field(default_factory=dict)
     outcomes: np.ndarray | None = None  # one value for each image, in the order of the split
     predicted: Int[np.ndarray, " n"] | None = None  # class of each image
+    nearest: Int[np.ndarray, "n k"] | None = None  # rows of the gallery that a search found for each, best first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

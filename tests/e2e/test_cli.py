@@ -229,7 +229,7 @@ def test_k_larger_than_the_training_set(eyechart, tmp_path):
 def test_an_output_that_cannot_be_written(eyechart, tmp_path):
     (tmp_path / "file").write_text("")
     result = eyechart("run", "--encoder", "pixels", "--limit", "50", "--out", tmp_path / "file" / "out")
-    refused(result, "cannot write", "--out")
+    refused(result, "cannot write", "Name a place you may write to")
 
 
 def test_a_corrupt_record(eyechart, tmp_path):

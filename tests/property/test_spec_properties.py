@@ -67,6 +67,7 @@ def values_for(annotation, default):
         "dict": st.dictionaries(names, st.integers() | texts | st.booleans(), max_size=3),
         "EncoderSpec": st.sampled_from(["pixels", "noise(dim=8)", "dinov2_s14", 'timm:resnet18(pool="mean")']),
         "DataSpec": st.sampled_from(["digits", "digits(seed=3)"]),
+        "DistanceName": st.sampled_from(["default", "cosine", "chi-square", "emd-legacy"]),
     }
     parts = []
     for part in map(str.strip, text.split("|")):

@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from eyechart.probes.knn import Work, neighbors, unit, votes
+from eyechart.probes.kinds import unit
+from eyechart.probes.knn import Work, neighbors, votes
 from samples import refuses
 
 SMALL = Work(queries=7, rows=20, chunk=16, pilot=3)
@@ -68,7 +69,7 @@ def test_histograms_have_no_negative_values():
 
 
 def test_a_distance_that_is_not_there_is_refused():
-    with refuses("distance must be one of cosine, euclidean, hellinger", "'manhattan'"):
+    with refuses("distance must be one of cosine, euclidean, sqeuclidean, l1, hellinger", "'manhattan'"):
         rows_near(gaussians(0, 2, 3), gaussians(1, 4, 3), 1, distance="manhattan")
 
 

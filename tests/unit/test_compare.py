@@ -134,7 +134,7 @@ def test_a_floor_that_wins_over_encoders_that_learned(data):
     )
 
 
-@pytest.mark.parametrize("encoder", ["hog", "pixels", "noise", "hsv_histogram"])
+@pytest.mark.parametrize("encoder", ["hog", "pixels", "noise", "hsv_histogram", "sift", "sift_bovw"])
 def test_floors_alone_ask_for_company(data, encoder):
     add(data, encoder, val=range(5), test=range(8))
     assert decision().sentence.endswith(

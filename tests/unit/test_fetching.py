@@ -341,7 +341,7 @@ def test_of_several_archives_the_size_is_that_of_all(spec, megabytes):
     assert ec.describe("dataset", spec)["megabytes"] == megabytes
 
 
-LOCAL = {"folder", "hf_dataset", "webdataset", "pair", "subset", "union"}  # what the user has, or names
+LOCAL = {"folder", "instances", "hf_dataset", "webdataset", "pair", "subset", "union"}  # what the user has, or names
 
 
 @pytest.mark.parametrize("name", sorted(entries("datasets").keys() - LOCAL))

@@ -645,6 +645,11 @@ def test_texts_are_in_the_space_of_the_images(towers, kind, model):
     assert np.allclose(encoder.text(["dog"]), got[1:], atol=1e-5)
 
 
+@pytest.mark.parametrize("pool", ["cls", "mean"])
+def test_tokens_are_in_no_space_of_texts(towers, pool):
+    assert hf(towers("clip", "CLIPModel")[0], pool=pool).text is None
+
+
 def test_a_text_that_is_cut_is_said(towers, caplog):
     encoder = hf(towers("clip", "CLIPModel")[0])
     with caplog.at_level(logging.WARNING, "eyechart"):

@@ -66,17 +66,18 @@ def test_places_do_not_matter():
     assert (features([image]) == features([image[::-1, ::-1]])).all()
 
 
-def test_l1_adds_up_to_one_and_is_compared_by_the_hellinger_distance():
+def test_l1_adds_up_to_one_and_is_compared_by_chi_square():
     np.testing.assert_allclose(features([picture(i, 90, 70) for i in range(3)]).sum(axis=1), 1, rtol=1e-6)
-    assert encoder().distance == "hellinger"
+    assert encoder().distance == "chi-square"
+    assert encoder("bins=(4, 2, 3)").bins == (4, 2, 3)
 
 
-def test_l2_is_the_same_direction_of_length_one_and_compared_by_the_cosine():
+def test_l2_is_the_same_direction_of_length_one_and_compared_by_chi_square():
     images = [picture(i, 90, 70) for i in range(3)]
     one, two = features(images), features(images, 'norm="l2"')
     np.testing.assert_allclose(np.linalg.norm(two, axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(one / np.linalg.norm(one, axis=1, keepdims=True), two, rtol=1e-5)
-    assert encoder('norm="l2"').distance == "cosine"
+    assert encoder('norm="l2"').distance == "chi-square"
 
 
 def test_the_bins_can_be_chosen():

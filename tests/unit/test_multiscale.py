@@ -53,7 +53,7 @@ def unit(x):
 def test_it_is_the_mean_of_rows_of_length_one_at_length_one():
     images = toy(6, size=40)
     parts = [embed(loaded(f"hog(size={size}, cells=4)"), images).x for size in (32, 24, 16)]
-    found = embed_any(loaded(f'multiscale("{HOG}", scales=(1, 0.75, 0.5))'), images, lambda: images)
+    found = embed_any(loaded(f'multiscale("{HOG}", scales=(1, 0.75, 0.5))'), images, {"train": images})
     assert np.allclose(found.x, unit((unit(parts[0]) + unit(parts[1]) + unit(parts[2])) / 3), atol=1e-6)
     assert np.allclose(np.linalg.norm(found.x, axis=1), 1, atol=1e-6)
     assert found.ids == images.ids
@@ -64,7 +64,7 @@ def test_every_size_counts_the_same_however_long_its_rows_are(patches):
     parts = [embed(loaded(f"patches(size={size}, stride=8)"), images).x for size in (56, 40, 24)]
     lengths = [np.linalg.norm(x, axis=1) for x in parts]
     assert not np.allclose(lengths[0], lengths[2], rtol=0.05)
-    found = embed_any(loaded('multiscale("patches(stride=8)", scales=(1, 0.7, 0.45))'), images, lambda: images)
+    found = embed_any(loaded('multiscale("patches(stride=8)", scales=(1, 0.7, 0.45))'), images, {"train": images})
     assert np.allclose(found.x, unit(unit(parts[0]) + unit(parts[1]) + unit(parts[2])), atol=1e-6)
 
 
@@ -81,7 +81,7 @@ def test_scale_1_is_the_encoder_itself(forwards):
     images = toy(6, size=40)
     embed(loaded(HOG), images)
     forwards.clear()
-    embed_any(loaded(f'multiscale("{HOG}", scales=(0.5, 1))'), images, lambda: images)
+    embed_any(loaded(f'multiscale("{HOG}", scales=(0.5, 1))'), images, {"train": images})
     assert sum(forwards) == 6  # the half size alone
     assert leaves(loaded(f'multiscale("{HOG}")'))[0].key == loaded(HOG).key
 
@@ -93,7 +93,7 @@ def test_a_size_that_rounds_to_its_own_is_the_encoder_itself(patches):
 
 def test_every_size_is_stored_as_if_it_were_asked_for_alone(forwards):
     images = toy(6, size=40)
-    embed_any(loaded(f'multiscale("{HOG}", scales=(1, 0.5))'), images, lambda: images)
+    embed_any(loaded(f'multiscale("{HOG}", scales=(1, 0.5))'), images, {"train": images})
     forwards.clear()
     embed(loaded("hog(size=16, cells=4)"), images)
     assert forwards == []
@@ -136,7 +136,7 @@ def test_vision_transformers_see_whole_patches_at_every_size():
     images = toy(4, size=40)
     encoder = loaded('multiscale("timm:test_vit(pretrained=False)")')  # of 160: 113.1 and 80, patches of 16
     assert [bind("encoders", part).options["size"] for part in encoder.parts] == [None, 112, 80]
-    assert embed_any(encoder, images, lambda: images).x.shape == (4, 64)
+    assert embed_any(encoder, images, {"train": images}).x.shape == (4, 64)
 
 
 def test_other_scales_make_another_key():
@@ -147,7 +147,7 @@ def test_other_scales_make_another_key():
 def test_it_can_be_quantized_and_reduced():
     inner = f"multiscale({HOG!r}, scales=(1, 0.5))"
     images = toy(12, size=40)
-    found = embed_any(loaded(f"reduce({inner!r}, pca=3)"), images, lambda: images)
+    found = embed_any(loaded(f"reduce({inner!r}, pca=3)"), images, {"train": images})
     assert found.x.shape == (12, 3)
 
 

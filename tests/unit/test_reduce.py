@@ -118,9 +118,9 @@ def test_beyond_the_directions_in_which_train_varies_there_are_zeros(d):
 
 def test_a_reduced_one_reduced_again_is_the_first_of_it():
     images = toy(20)
-    once = embed_any(loaded('reduce("pixels(size=4)", pca=6)'), images, lambda: images)
+    once = embed_any(loaded('reduce("pixels(size=4)", pca=6)'), images, {"train": images})
     inner = 'reduce("pixels(size=4)", pca=6)'
-    twice = embed_any(loaded(f"reduce({inner!r}, pca=3)"), images, lambda: images)
+    twice = embed_any(loaded(f"reduce({inner!r}, pca=3)"), images, {"train": images})
     assert np.allclose(np.abs(twice.x), np.abs(once.x[:, :3]), atol=1e-5)
 
 
@@ -148,7 +148,7 @@ def test_what_is_learnt_is_learnt_once_for_all_splits(monkeypatch):
 def test_it_is_compared_by_the_distance_of_what_it_is_of():
     distances = {"noise": "cosine", "pixels": "euclidean", "hsv_histogram": "euclidean"}
     assert {name: loaded(f'reduce("{name}")').distance for name in distances} == distances
-    assert loaded("hsv_histogram").distance == "hellinger"
+    assert loaded("hsv_histogram").distance == "chi-square"
 
 
 def test_its_key_is_of_what_it_is_of_and_how_many():

@@ -49,7 +49,7 @@ def unit(x):
 def test_concat_puts_parts_of_length_one_side_by_side():
     images = toy(6)
     parts = [embed(loaded(text), images).x for text in ("pixels(size=4)", "noise(dim=8)")]
-    together = embed_any(loaded('concat(parts=("pixels(size=4)", "noise(dim=8)"))'), images, lambda: images)
+    together = embed_any(loaded('concat(parts=("pixels(size=4)", "noise(dim=8)"))'), images, {"train": images})
     assert together.x.dtype == np.float32
     assert np.allclose(together.x, np.hstack([unit(part) for part in parts]), atol=1e-6)
     assert together.ids == images.ids
@@ -60,7 +60,7 @@ def test_concat_embeds_nothing_that_is_stored(forwards):
     for text in ("pixels(size=4)", "noise(dim=8)"):
         embed(loaded(text), images)
     forwards.clear()
-    embed_any(loaded('concat(parts=("pixels(size=4)", "noise(dim=8)"))'), images, lambda: images)
+    embed_any(loaded('concat(parts=("pixels(size=4)", "noise(dim=8)"))'), images, {"train": images})
     assert forwards == []
 
 
@@ -68,7 +68,7 @@ def test_concat_within_concat():
     images = toy(6)
     inner = 'concat(parts=("pixels(size=4)", "noise(dim=8)"))'
     outer = f"concat(parts=({inner!r}, 'noise(dim=3)'))"
-    assert embed_any(loaded(outer), images, lambda: images).x.shape == (6, 48 + 8 + 3)
+    assert embed_any(loaded(outer), images, {"train": images}).x.shape == (6, 48 + 8 + 3)
 
 
 def test_the_key_of_concat_is_of_its_parts_in_their_order():
@@ -99,7 +99,7 @@ def test_concat_leaves_out_what_one_part_cannot_read(tmp_path):
     (root / "cat" / "001.png").write_bytes(b"broken")
     data = bind("datasets", str(root)).call()
     split = next(images for images in data.values() if "cat/001.png" in images.ids)
-    together = embed_any(loaded('concat(parts=("pixels(size=4)", "noise(dim=8)"))'), split, lambda: data["train"])
+    together = embed_any(loaded('concat(parts=("pixels(size=4)", "noise(dim=8)"))'), split, data)
     assert "cat/001.png" not in together.ids
     assert set(together.left_out) == {"cat/001.png"}
     assert len(together.x) == len(split) - 1

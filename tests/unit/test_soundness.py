@@ -62,6 +62,34 @@ def test_embeddings_that_may_be_right_are_not(x):
     assert doubt(x.astype(np.float32)) == ""
 
 
+def empty(n, *zeros):
+    x = RNG.standard_normal((n, 8)).astype(np.float32)
+    x[list(zeros)] = 0
+    return doubt(x, [f"{row}.png" for row in range(n)])
+
+
+def test_images_whose_embedding_is_nothing_but_zeros_are_named():
+    assert empty(40, 3, 17) == "2 of 40 embeddings are nothing but zeros: 3.png, 17.png"
+    assert empty(3000, 999, 1000, 2999).endswith("zeros: 999.png, 1000.png, 2999.png")  # every row is looked at
+    assert empty(1, 0) == "1 of 1 embeddings are nothing but zeros: 0.png"
+
+
+def test_of_many_such_images_the_first_are_named():
+    assert empty(2000, *range(0, 2000, 2)).endswith(
+        "1,000 of 2,000 embeddings are nothing but zeros: 0.png, 2.png, 4.png, 6.png, 8.png and 995 more"
+    )
+
+
+def test_zeros_among_other_numbers_are_no_reason_for_doubt():
+    assert doubt(np.eye(8, dtype=np.float32), list("abcdefgh")) == ""
+
+
+def test_embeddings_that_are_all_zeros_are_the_same_as_well():
+    assert doubt(np.zeros((2, 4), np.float32), ["a", "b"]) == (
+        "all embeddings of 2 images that were looked at are the same; 2 of 2 embeddings are nothing but zeros: a, b"
+    )
+
+
 CONSTANT = """
 import numpy as np
 from eyechart.types import Encoder, Transform

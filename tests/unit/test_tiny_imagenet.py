@@ -151,7 +151,7 @@ def test_a_missing_file_is_named_with_the_layout(name, folder):
 
 def test_a_missing_class_is_named(folder):
     shutil.rmtree(folder / "train" / WNIDS[1])
-    with refuses(f"{folder / 'train'} has no images of {WNIDS[1]}", "Delete"):
+    with refuses(f"{folder / 'train'} has no images of {WNIDS[1]}", "Move"):
         opened()
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eyechart.cli import auditing, reading, running, upkeep
+from eyechart.cli import auditing, reading, running, searching, upkeep
 from eyechart.errors import EyechartError, in_words, near
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for command in (
     running.embed,
     running.corrupt,
     running.cost,
+    searching.search,
     auditing.audit,
     upkeep.download,
     upkeep.verify,

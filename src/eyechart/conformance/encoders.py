@@ -19,6 +19,7 @@ from eyechart.registry import Bound, bind
 from eyechart.types import Derived, Encoder, Images
 
 _BATCHES = (1, 3, 7)
+_SPLITS = ("train", "val", "test")
 
 
 def check_encoder(bound: Bound, spec: str) -> list[Finding]:
@@ -45,9 +46,9 @@ def _built(bound: Bound) -> Encoder | Derived:
 
 
 def _embedded(encoder: Encoder | Derived, images: Images, batch_size: int | None = None) -> np.ndarray:
-    """Embed afresh: nothing that was stored earlier is read."""
+    """Embed afresh: nothing that was stored earlier is read. What is to be learned is always of the same pictures."""
     with tempfile.TemporaryDirectory() as folder, settings.using(cache_dir=folder, batch_size=batch_size):
-        embedded = embed_any(encoder, images, lambda: images)
+        embedded = embed_any(encoder, images, dict.fromkeys(_SPLITS, pictures()))
         for name, reason in embedded.left_out.items():
             raise Broken(f"the picture {name} was refused ({reason}); an encoder gives a row for every picture.")
         return np.array(embedded.x)

@@ -4,6 +4,7 @@ import colorsys
 import dataclasses
 import hashlib
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
+from eyechart.embedding.loading import load_encoder
 from eyechart.files import digest
 from eyechart.images.fingerprints import hash_arrays
 from eyechart.images.views import from_arrays
@@ -140,13 +142,41 @@ def blurry() -> Encoder:
     return _seeing("blurry", 0.8)
 
 
+def noise() -> Encoder:
+    """Give the encoder that does not look, with texts that it does not read either."""
+    encoder = load_encoder(bind("encoders", "noise"))
+    assert isinstance(encoder, Encoder)
+    return dataclasses.replace(encoder, text=lambda lines: _noisy_texts(lines, encoder.dim))
+
+
 def _seeing(name: str, spread: float) -> Encoder:
     def forward(batch: UInt8[np.ndarray, "n 32 32 3"]) -> Float32[np.ndarray, "n d"]:
         hidden = np.stack([_noise(image) for image in batch])
         return (np.eye(CLASSES, dtype=np.float32)[_hues(batch)] + np.float32(spread) * hidden).astype(np.float32)
 
-    key = f"{name}-{digest('conformance', name, spread)}"
-    return Encoder(dim=CLASSES, transform=Transform(size=32), forward=forward, distance="euclidean", key=key)
+    return Encoder(
+        dim=CLASSES,
+        transform=Transform(size=32),
+        forward=forward,
+        distance="euclidean",
+        key=f"{name}-{digest('conformance', name, spread)}",
+        text=_read,
+    )
+
+
+def _read(lines: Sequence[str]) -> Float32[np.ndarray, "n d"]:
+    """Give texts that name a class of `colors` the embedding of its images, and all others one of their own."""
+    named = [re.search(r"\bhue-(\d+)\b", line) for line in lines]
+    other = _noisy_texts(lines, CLASSES)
+    return np.stack(
+        [np.eye(CLASSES, dtype=np.float32)[int(m[1])] if m else x for m, x in zip(named, other, strict=True)]
+    )
+
+
+def _noisy_texts(lines: Sequence[str], dim: int) -> Float32[np.ndarray, "n d"]:
+    """Give random numbers that depend on the text alone."""
+    seeds = (int.from_bytes(hashlib.sha256(line.encode()).digest()) for line in lines)
+    return np.stack([np.random.default_rng(seed).standard_normal(dim, dtype=np.float32) for seed in seeds])
 
 
 def _noise(image: Pixels) -> np.ndarray:

@@ -12,7 +12,6 @@ from eyechart.conformance import samples
 from eyechart.conformance.findings import Broken, Finding, attempt
 from eyechart.conformance.isolation import refuse_touched, seeded
 from eyechart.conformance.measures import refuse_malformed
-from eyechart.embedding.loading import load_encoder
 from eyechart.metrics.classification import OF_COUNTS
 from eyechart.metrics.names import metrics
 from eyechart.plan import draws
@@ -29,7 +28,7 @@ _SHUFFLES = 4  # how often the labels of test are dealt out anew; a choice made 
 
 
 def check_task(bound: Bound) -> list[Finding]:
-    """Run a task on a small data set of colors, with encoders that see all of it, half of it, or nothing."""
+    """Run a task on a small data set of colors, with encoders that see, and read, all of it, half of it, or nothing."""
     data = samples.colors()
     stated = attempt("headline", partial(_headline, bound))
     ran = attempt("measures", partial(_measures, bound, data))
@@ -153,7 +152,7 @@ def _reaches_chance(bound: Bound, data: Dataset) -> str:
     if stated is None:
         return "HEADLINE states no chance"
     expected = chance(stated, sizes(data))
-    measure = _score(bound, data, load_encoder(bind("encoders", "noise")))
+    measure = _score(bound, data, samples.noise())
     allowed = _allowed(measure, expected)
     if abs(measure.value - expected) > allowed:
         raise Broken(
@@ -194,7 +193,7 @@ def _is_exact(measure: Measure) -> bool:
 
 
 def _content(measure: Measure) -> dict[str, Any]:
-    arrays = {"outcomes": measure.outcomes, "predicted": measure.predicted}
+    arrays = {"outcomes": measure.outcomes, "predicted": measure.predicted, "nearest": measure.nearest}
     fields = {f.name: getattr(measure, f.name) for f in dataclasses.fields(measure) if f.name not in arrays}
     return fields | {"facets": dict(measure.facets)} | {name: _bytes(value) for name, value in arrays.items()}
 

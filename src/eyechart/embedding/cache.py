@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eyechart import settings
-from eyechart.embedding import contents, store
+from eyechart.embedding import contents, indexes, store
 from eyechart.errors import EyechartError
 from eyechart.files import PARTIAL, read_json, sha256_of
 
@@ -19,10 +19,10 @@ _GROWING = {"unfinished", "download"}
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """One set of stored embeddings, or what is left of a download that stopped."""
+    """One set of stored embeddings, an index of one, or what is left of a download that stopped."""
 
-    folder: Path  # of a download the file
-    state: str  # complete, unfinished, damaged; download
+    folder: Path  # of an index or a download the file
+    state: str  # complete, unfinished, damaged; index; download
     images: int
     size: int  # bytes
     unused_days: float
@@ -30,7 +30,8 @@ class Kept:
 
 def ls() -> list[Kept]:
     """Give what is stored, largest first."""
-    looks = map(_look, store.folders(settings.active().cache_dir))
+    cache = settings.active().cache_dir
+    looks = [*map(_look, store.folders(cache)), *map(_look_at_index, indexes.files(cache))]
     return sorted((kept for kept in looks if kept is not None), key=lambda kept: -kept.size)
 
 
@@ -54,6 +55,18 @@ def _described(folder: Path) -> Kept:
     return Kept(folder, "complete" if whole else "damaged", images, size, _age(meta_path))
 
 
+def _look_at_index(path: Path) -> Kept | None:
+    """Say what an index is of, or None where another process has just removed it."""
+    with contextlib.suppress(FileNotFoundError):
+        size, age = path.stat().st_size, _age(path)
+        try:
+            about = read_json(indexes.about(path), *indexes.ABOUT)
+        except (EyechartError, FileNotFoundError):
+            return Kept(path, "damaged", 0, size, age)
+        return Kept(path, "index" if about["bytes"] == size else "damaged", about["n"], size, age)
+    return None
+
+
 def _size(path: Path) -> int:
     with contextlib.suppress(FileNotFoundError):  # shards go when another process joins them
         return path.stat().st_size
@@ -65,7 +78,7 @@ def _age(path: Path) -> float:
 
 
 def gc(*, unused_days: float = 30, dry_run: bool = False) -> list[Kept]:
-    """Remove embeddings that are damaged or were not used for so many days, and what killed runs left behind.
+    """Remove embeddings and indexes that are damaged or long unused, and what killed runs left behind.
 
     So do the beginnings of downloads, in the data folder, that stopped so many days ago or whose file is there by now.
     Nothing is lost that a run cannot compute or download again. What a run may be working on stays. Gives what was
@@ -80,6 +93,8 @@ def gc(*, unused_days: float = 30, dry_run: bool = False) -> list[Kept]:
         for kept in going:
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 shutil.rmtree(kept.folder) if kept.folder.is_dir() else kept.folder.unlink()
+            if kept.folder.suffix == indexes.SUFFIX:
+                indexes.about(kept.folder).unlink(missing_ok=True)
         for path in (*store.leftovers(settings.active().cache_dir), *contents.orphans()):
             if path.is_dir():  # of a download that was killed
                 shutil.rmtree(path)
@@ -109,7 +124,7 @@ def _arrived(begun: Path) -> bool:
 def verify() -> Iterator[tuple[Kept, bool]]:
     """Read every stored array again and say whether its checksum is what was written."""
     for kept in ls():
-        if kept.state == "unfinished":
+        if kept.state in {"unfinished", "index"}:
             continue
         with contextlib.suppress(FileNotFoundError):  # removed since it was listed
             yield kept, kept.state == "complete" and _intact(kept.folder)

@@ -24,6 +24,7 @@ from eyechart.types import Encoder, Images
 
 log = logging.getLogger("eyechart")
 _AHEAD = 3  # batches in preparation while one is in the network
+_CHECKED = 16384  # rows whose numbers are looked at together
 _POLL = 0.5  # seconds between looks at shards that another process is working on
 
 Work: TypeAlias = tuple[Images, Slot]
@@ -205,7 +206,8 @@ def check_features(encoder: Encoder, x: np.ndarray, n: int) -> None:
         raise EyechartError(
             f"the encoder {encoder.key} must give float32 of shape ({n}, {encoder.dim}); got {x.dtype} of {x.shape}."
         )
-    bad = int((~np.isfinite(x).all(axis=1)).sum())
+    # In pieces: what is looked up may be a million rows on disk, and a mask of them would be in memory.
+    bad = sum(int((~np.isfinite(x[start : start + _CHECKED]).all(axis=1)).sum()) for start in range(0, n, _CHECKED))
     if bad:
         raise EyechartError(
             f"the encoder {encoder.key} gave features that are not finite for {bad} of {n} images; if it computes in "

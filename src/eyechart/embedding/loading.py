@@ -29,7 +29,7 @@ from eyechart.signatures import names_in
 from eyechart.types import Derived, Encoder, Transform
 
 log = logging.getLogger("eyechart")
-_MEMO = ("key", "dim", "distance", "transform", "lookup", "loaded", "text", "stride")
+_MEMO = ("key", "dim", "distance", "bins", "transform", "lookup", "loaded", "text", "stride")
 _version = functools.cache(installed)
 _LIBRARIES = ("eyechart", "torch", "torchvision", "timm", "open_clip_torch", "transformers", "onnxruntime")
 
@@ -60,10 +60,10 @@ def _keyed_object(encoder: Encoder | Derived, name: str) -> Encoder | Derived:
     slug = re.sub(r"[^\w.]+", "_", name) or "object"
     if isinstance(encoder, Derived):
         parts = [load_encoder(bind("encoders", part)).key for part in encoder.parts]
-        made_of: list[Any] = [parts, encoder.distance]
+        made_of: list[Any] = [parts, encoder.distance, encoder.learns_from]
     else:
         _check(encoder, name)
-        made_of = [_as_dict(encoder.transform), encoder.dim, encoder.distance, encoder.weights]
+        made_of = [_as_dict(encoder.transform), encoder.dim, encoder.distance, encoder.weights, *encoder.bins]
     if encoder.key:
         return dataclasses.replace(encoder, key=f"{slug}-{digest('object', encoder.key, arithmetic(), made_of)}")
     log.warning("%s has no key, so nothing computed with it is reused; give it one with Encoder(key=...)", name)
@@ -122,6 +122,7 @@ def _built(bound: Bound, memo_path: Path) -> Encoder:
         "key": encoder.key,
         "dim": encoder.dim,
         "distance": encoder.distance,
+        "bins": list(encoder.bins),
         "transform": _as_dict(encoder.transform),
         "lookup": encoder.lookup is not None,
         "loaded": encoder.loaded,
@@ -158,6 +159,7 @@ def _deferred(bound: Bound, memo: dict[str, Any], memo_path: Path) -> Encoder:
         key=memo["key"],
         dim=memo["dim"],
         distance=memo["distance"],
+        bins=tuple(memo["bins"]),
         transform=made,
         preprocess=None if made or memo["lookup"] else lambda image: _call(real().preprocess, image),
         lookup=(lambda images: _call(real().lookup, images)) if memo["lookup"] else None,

@@ -97,7 +97,7 @@ def read(slot: Slot) -> Stored | None:
     except (ValueError, OSError, EOFError) as error:
         raise EyechartError(f"{path} is damaged ({error}). Delete {slot.folder}; the next run embeds again.") from error
     reasons = {int(row): reason for row, reason in meta["quarantined"].items()}
-    rows = np.setdiff1d(np.arange(slot.n), np.array(sorted(reasons), dtype=np.int64))
+    rows = np.setdiff1d(np.arange(slot.n), np.array(sorted(reasons), dtype=np.int64), assume_unique=True)
     if x.shape != (len(rows), slot.dim) or path.stat().st_size != meta["bytes"]:
         raise EyechartError(f"{path} is not what {slot.folder / 'meta.json'} says. Delete {slot.folder}.")
     with contextlib.suppress(OSError):  # when it was last used is only a help for `cache gc`

@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from eyechart.encoders._rows import by_blocks
 from eyechart.errors import EyechartError
-from eyechart.probes.knn import unit
+from eyechart.probes.kinds import unit
 from eyechart.types import Derived, EncoderSpec
 
 

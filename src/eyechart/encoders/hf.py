@@ -38,7 +38,7 @@ def hf(
     the class token through the last norm (the pooling layer that transformers adds to ViT and DeiT is left out); of
     others the model's own pooled output (of DINOv2 and DINOv3 the class token, of ConvNeXT the normalized mean), or
     else the class token, or the mean where there is none. `cls` and `mean` are of the last tokens through the last
-    norm, class and register tokens left out of the mean. MAE sees all patches, in order.
+    norm, class and register tokens left out of the mean, and not in a space of texts. MAE sees all patches, in order.
 
     `weights` loads a local safetensors or torch file with transformers' names (never through pickle), heads left out;
     `pretrained=False` without it leaves random weights, drawn with `seed`. With `config` nothing is read from NAME: it
@@ -64,7 +64,7 @@ def hf(
         network, loaded = _hf_network.built(name, described, seed), f"random weights (seed {seed})"
     features = _hf_features.of_images(network, name, pool, transform.size)
     texts = None
-    if where is not None and _hf_features.two_towers(network):
+    if where is not None and pool == "default" and _hf_features.two_towers(network):
         texts = _hf_features.of_texts(network, name, lambda: _hf_network.tokenizer(where, name))
     stride = _hf_features.stride(network)
     with taking(f"hf:{name}", transform.size):

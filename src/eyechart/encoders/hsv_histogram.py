@@ -20,8 +20,8 @@ def hsv_histogram(
     """The joint histogram of hue, saturation and value: bins[0] * bins[1] * bins[2] shares of the pixels.
 
     The image is scaled to 256 x 256 whatever its shape (OpenCV's INTER_AREA), its middle 224 x 224 pixels count. Hue
-    is the first axis, value the last. `norm`: "l1" makes the bins add up to 1, compared by the Hellinger distance;
-    "l2" makes the histogram's length 1, compared by the cosine.
+    is the first axis, value the last. `norm`: "l1" makes the bins add up to 1, "l2" makes the histogram's length 1.
+    Compared by chi-square.
 
     Source: M. Swain and D. Ballard, Color Indexing, IJCV 7 (1991), in the form of sim-bench, whose 16 x 16 x 16 bins
     and "l2" these are. Deviation: "l1" by default, so that the numbers are shares.
@@ -35,7 +35,8 @@ def hsv_histogram(
         dim=bins[0] * bins[1] * bins[2],
         preprocess=partial(_counts, bins),
         forward=_shares if norm == "l1" else _directions,
-        distance="hellinger" if norm == "l1" else "cosine",
+        distance="chi-square",
+        bins=bins,
     )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from eyechart.embedding.loading import load_encoder
 from eyechart.encoders._rows import by_blocks
 from eyechart.errors import EyechartError
-from eyechart.probes.knn import unit
+from eyechart.probes.kinds import unit
 from eyechart.registry import Bound, bind
 from eyechart.types import Derived, Encoder, EncoderSpec
 

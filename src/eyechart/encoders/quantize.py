@@ -30,12 +30,13 @@ def quantize(*, of: EncoderSpec | None = None, bits: Literal[16, 8, 4, 1] = 8, v
     """
     if of is None:
         raise EyechartError('quantize needs an encoder: quantize("dinov2_b14", bits=8).')
-    distance = load_encoder(bind("encoders", of)).distance
+    whole = load_encoder(bind("encoders", of))
     if bits == 16:
-        return Derived(parts=(of,), apply=_halves, distance=distance, bits=16)
+        return Derived(parts=(of,), apply=_halves, distance=whole.distance, bins=whole.bins, bits=16)
     if bits == 1:
         return Derived(parts=(of,), fit=_medians, apply=_signs, bits=1)
-    return Derived(parts=(of,), fit=partial(_levels, bits), apply=_nearest, distance=distance, bits=bits)
+    own = {"distance": whole.distance, "bins": whole.bins}
+    return Derived(parts=(of,), fit=partial(_levels, bits), apply=_nearest, bits=bits, **own)
 
 
 def _halves(state: Any, embeddings: Sequence[Vectors]) -> Float32[np.ndarray, "n d"]:

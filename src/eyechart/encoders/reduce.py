@@ -21,8 +21,8 @@ def reduce(*, of: EncoderSpec | None = None, pca: int = 128, version: int = 1) -
     Principal component analysis: the mean of train is subtracted, and rows are projected onto the eigenvectors of the
     covariance with the largest eigenvalues (K. Pearson 1901; scikit-learn's `PCA`, signs included). `pca` is at most
     the dimension and one less than the images of train; beyond the directions in which train varies at all, columns
-    are zero. Compared by the encoder's own distance (by the Euclidean one where that is Hellinger's, since reduced
-    histograms have negative values).
+    are zero. Compared by the encoder's own distance (by the Euclidean one where that is one of histograms, since
+    reduced ones have negative values).
     """
     if of is None:
         raise EyechartError('reduce needs an encoder: reduce("dinov2_b14", pca=128).')

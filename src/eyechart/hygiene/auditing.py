@@ -23,7 +23,7 @@ from eyechart.images.duplicates import Link
 from eyechart.images.folds import POOLED, parts
 from eyechart.probes.knn import Work
 from eyechart.registry import Bound
-from eyechart.types import Dataset, Derived, Embeddings, Encoder, Images
+from eyechart.types import Dataset, Derived, Embeddings, Encoder
 
 log = logging.getLogger("eyechart")
 ENCODERS = ("hog", "hsv_histogram", "pixels")  # always asked: they need no download and see different things
@@ -231,12 +231,10 @@ def _ask(encoders: Sequence[Bound], data: Dataset, copies: Copies, tried: leaks.
 
 
 def _embedded(network: Encoder | Derived, data: Dataset, what: str) -> dict[str, Embeddings]:
-    def train() -> Images:
-        if "train" not in data:
-            raise EyechartError(f"{what}: this encoder learns from train, and there are only {', '.join(data)}.")
-        return data["train"]
-
-    return {split: embed_any(network, part, train, what=f"{what} {split}") for split, part in data.items()}
+    learned: dict[str, Any] = {}
+    return {
+        split: embed_any(network, part, data, what=f"{what} {split}", learned=learned) for split, part in data.items()
+    }
 
 
 def _stacked(embedded: Mapping[str, Embeddings], data: Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -6,11 +6,12 @@ import numba
 import numpy as np
 
 from eyechart.compiled import compiled
-from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER
+from eyechart.probes.kinds import CHI_SQUARE, CITY_BLOCK, COSINE, EUCLIDEAN, HAMMING, HELLINGER
 
 _LAST = (1 << 31) - 1  # the largest number a column may have
 NOTHING = -(0x7F800001 << 32) | (_LAST + 1)  # in a heap: the score -inf of column -1
 _GROUP = 64  # scores looked at together: some vector registers
+_TINY = 1e-300  # of two empty bins: 0 / 0 is no difference
 
 
 @compiled
@@ -94,9 +95,28 @@ def opened(heaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled(fastmath={"reassoc", "contract"})  # summed in lanes: in the same order for every pair of rows
+def _distance(kind: int, q: np.ndarray, x: np.ndarray) -> float:
+    """Give the sum over columns that CHI_SQUARE, CITY_BLOCK or HAMMING is, in double precision."""
+    total = np.float64(0)
+    if kind == CHI_SQUARE:
+        for i in range(len(q)):
+            total += (np.float64(q[i]) - np.float64(x[i])) ** 2 / (np.float64(q[i]) + np.float64(x[i]) + _TINY)
+        return 0.5 * total
+    if kind == CITY_BLOCK:
+        for i in range(len(q)):
+            total += abs(np.float64(q[i]) - np.float64(x[i]))
+        return total
+    for i in range(len(q)):
+        total += np.float64(q[i] != x[i])
+    return total
+
+
+@compiled(fastmath={"reassoc", "contract"})
 def _similarity(kind: int, q: np.ndarray, x: np.ndarray) -> float:
-    """Give the cosine, or -1/2 of the squared distance, of two float32 rows, summed in double precision."""
+    """Give the cosine, -1/2 of the squared distance, or a negative sum, of two float32 rows, in double precision."""
     zero = np.float64(0)
+    if kind in (CHI_SQUARE, CITY_BLOCK, HAMMING):
+        return -_distance(kind, q, x)
     if kind == HELLINGER:
         total = zero
         for i in range(len(q)):
@@ -147,7 +167,7 @@ def insert_exact(
     """Score candidates exactly and insert them into each query's sorted list; of equal scores the earlier row first.
 
     Args:
-        kind: COSINE, EUCLIDEAN, HELLINGER or UNIT_EUCLIDEAN.
+        kind: of kinds.py.
         q: float32 [q, d]. x: float32 [n, d].
         own: int64 [q]; the row of x that is the query itself and is passed over, or -1.
         candidates: starts int64 [q + 1], rows of x int64 and their reach float64: those of query i are
@@ -174,3 +194,74 @@ def insert_exact(
                 values[row, at], index[row, at] = values[row, at - 1], index[row, at - 1]
                 at -= 1
             values[row, at], index[row, at] = value, candidate
+
+
+@compiled(parallel=True)
+def exact(kind: int, q: np.ndarray, x: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Give the similarity of query i and each of rows[starts[i]:starts[i + 1]] of x: float64 [r]."""
+    similarity = np.empty(len(rows), np.float64)
+    for row in numba.prange(len(q)):
+        for position in range(starts[row], starts[row + 1]):
+            similarity[position] = _similarity(kind, q[row], x[rows[position]])
+    return similarity
+
+
+@compiled
+def _above_all_from(values: np.ndarray, start: int, end: int, bar: float, equal: bool) -> int:
+    """Give how many of values[start:end], which descend, are above a bar, or equal to it."""
+    low, high = start, end
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] > bar or (equal and values[middle] == bar):
+            low = middle + 1
+        else:
+            high = middle
+    return low - start
+
+
+@compiled(parallel=True)
+def count_ahead(
+    kind: int,
+    x: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray, float, np.ndarray, int, float],
+    grouped: tuple[np.ndarray, int],
+    asked: tuple[np.ndarray, np.ndarray, np.ndarray],
+    relevant: tuple[np.ndarray, np.ndarray, np.ndarray],
+    at: np.ndarray,
+    ahead: np.ndarray,
+) -> None:
+    """Count rows that are not of a query's group by how many of its group are nearer, or as near and earlier.
+
+    Args:
+        kind: of kinds.py. x: float32 [n, d], all rows.
+        seen: scores float32 [q, b] of the rows from a number on, their error [q] and relative error, rows of which the
+            score says nothing bool [b], that number, and what a similarity has and a score has not.
+        grouped: the groups of these rows int64 [b], and how far apart the same may be.
+        asked: the queries float32 [q, d], their groups and own rows int64 [q].
+        relevant: starts int64 [q + 1], rows int64 and similarities float64 of a query's group, in descending order.
+        at: int64 [q], where in `ahead` the counts of a query begin: one for each of its group, and one for the rest.
+    """
+    scores, error, relative, void, first, offset = seen
+    groups, tolerance = grouped
+    q, mine, own = asked
+    starts, rows, similarity = relevant
+    for row in numba.prange(len(scores)):
+        start, end = starts[row], starts[row + 1]
+        if start == end:
+            continue
+        least = similarity[end - 1]
+        for column in range(scores.shape[1]):
+            score = np.float64(scores[row, column])
+            doubt = np.inf if void[column] else error[row] + relative * abs(score)
+            highest = score + offset + doubt
+            if highest < least or abs(groups[column] - mine[row]) <= tolerance or first + column == own[row]:
+                continue
+            nearer = _above_all_from(similarity, start, end, highest, False)
+            if nearer != _above_all_from(similarity, start, end, score + offset - doubt, True):
+                value = _similarity(kind, q[row], x[first + column])
+                nearer = _above_all_from(similarity, start, end, value, False)
+                while start + nearer < end and similarity[start + nearer] == value:
+                    if rows[start + nearer] > first + column:
+                        break
+                    nearer += 1
+            ahead[at[row] + nearer] += 1

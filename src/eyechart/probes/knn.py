@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from eyechart.errors import EyechartError
-from eyechart.probes.proposals import COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN, Space, Work, kept, space
+from eyechart.probes.elementwise import check
+from eyechart.probes.kinds import COSINE, SUMS, Distance
+from eyechart.probes.proposals import Space, Work, kept, space
 from eyechart.probes.search import nearest
 
-DISTANCES = ("cosine", "euclidean", "hellinger")
 WEIGHTS = ("uniform", "similarity", "exp")
 _VOTES_BYTES = 64 << 20
 
@@ -21,6 +22,7 @@ class Neighbors:
 
     index: Int64[np.ndarray, "q k"]
     similarity: Float64[np.ndarray, "q k"]  # the cosine; of other distances 1 / (distance + 1e-6)
+    distance: Float64[np.ndarray, "q k"]
 
 
 def neighbors(
@@ -28,7 +30,7 @@ def neighbors(
     database: Float32[np.ndarray, "n d"],
     k: int,
     *,
-    distance: str = "cosine",
+    distance: str | Distance = "cosine",
     normalize: bool = False,
     own: Int64[np.ndarray, " q"] | None = None,
     work: Work = Work(),  # noqa: B008, it is frozen
@@ -41,9 +43,8 @@ def neighbors(
         queries: one row each.
         database: the rows to find; may be memory-mapped.
         k: how many.
-        distance: cosine: angle, a row of zeros being at a right angle to everything. euclidean: length of the
-            difference. hellinger: of histograms, the length of the difference of square roots.
-        normalize: scale rows to length 1 first; a row of zeros stays.
+        distance: a Distance, or the name of one.
+        normalize: of a name, scale rows to length 1 first; a row of zeros stays.
         own: for each query the row it must not find, or -1: leave-one-out is `own=np.arange(n)`.
         work: the device, the precision of the products that propose candidates, and how much is multiplied at a time.
 
@@ -51,13 +52,14 @@ def neighbors(
         EyechartError: k is not between 1 and the rows there are, a value is not finite, or histograms have negative
             values.
     """
-    return found(searchable(database, distance=distance, normalize=normalize, work=work), queries, k, own=own)
+    where = searchable(database, distance=distance, normalize=normalize, work=work)
+    return found(where, queries, k, own=own)
 
 
 def searchable(
     database: Float32[np.ndarray, "n d"],
     *,
-    distance: str = "cosine",
+    distance: str | Distance = "cosine",
     normalize: bool = False,
     work: Work = Work(),  # noqa: B008, it is frozen
     keep: int = 0,
@@ -66,10 +68,11 @@ def searchable(
 
     A database of at most `keep` bytes is made ready only once, and then takes as much memory again.
     """
-    kind = _kind(distance, normalize)
-    if kind == HELLINGER:
-        _refuse_negative(database)
-    return kept(space(kind, np.ascontiguousarray(database).view(np.ndarray), work), at_most=keep)
+    compared = Distance(name=distance, normalize=normalize) if isinstance(distance, str) else distance
+    rows = np.ascontiguousarray(compared.rows(database)).view(np.ndarray)
+    if compared.kind in SUMS:
+        check(rows, "database")
+    return kept(space(compared, rows, work), at_most=keep)
 
 
 def found(
@@ -80,30 +83,9 @@ def found(
     there = len(where.database) - int((own >= 0).any())
     if not 1 <= k <= there:
         raise EyechartError(f"k must be between 1 and the {there} training images; got {k}.")
-    if where.kind == HELLINGER:
-        _refuse_negative(queries)
-    index, value = nearest(where, np.ascontiguousarray(queries).view(np.ndarray), k, own)
-    return Neighbors(index, value if where.kind == COSINE else 1 / (np.sqrt(-2 * value) + 1e-6))
-
-
-def _refuse_negative(x: Float32[np.ndarray, "n d"]) -> None:
-    if x.min(initial=0) < 0:
-        raise EyechartError("hellinger is a distance of histograms, which have no negative values; use euclidean.")
-
-
-def _kind(distance: str, normalize: bool) -> int:
-    if distance not in DISTANCES:
-        raise EyechartError(f"distance must be one of {', '.join(DISTANCES)}; got {distance!r}.")
-    if distance == "hellinger" and normalize:
-        raise EyechartError("hellinger compares histograms as they are; normalize is for cosine and euclidean.")
-    euclidean = UNIT_EUCLIDEAN if normalize else EUCLIDEAN
-    return {"cosine": COSINE, "euclidean": euclidean, "hellinger": HELLINGER}[distance]
-
-
-def unit(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
-    """Scale rows to length 1; rows of zeros stay."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.where(length > 0, length, 1)
+    index, value = nearest(where, np.ascontiguousarray(where.distance.rows(queries)).view(np.ndarray), k, own)
+    distance = where.distance.of(value)
+    return Neighbors(index, value if where.kind == COSINE else 1 / (distance + 1e-6), distance)
 
 
 def votes(
@@ -160,5 +142,6 @@ def merged(first: Neighbors, second: Neighbors, rows: int) -> Neighbors:
     """Give the neighbors in two databases laid end to end, the first of so many rows: as many as the first gives."""
     index = np.concatenate([first.index, second.index + rows], axis=1)
     similarity = np.concatenate([first.similarity, second.similarity], axis=1)
+    distance = np.concatenate([first.distance, second.distance], axis=1)
     order = np.argsort(-similarity, axis=1, kind="stable")[:, : first.index.shape[1]]
-    return Neighbors(np.take_along_axis(index, order, axis=1), np.take_along_axis(similarity, order, axis=1))
+    return Neighbors(*(np.take_along_axis(each, order, axis=1) for each in (index, similarity, distance)))

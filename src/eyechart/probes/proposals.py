@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from eyechart.errors import EyechartError
+from eyechart.probes.kinds import COSINE, EUCLIDEAN, HELLINGER, SUMS, UNIT_EUCLIDEAN, Distance
+from eyechart.probes.largest import kept_on_cpu, kept_on_device
 from eyechart.probes.products import LARGEST, fast_float32
 
 if TYPE_CHECKING:
     import torch
 
-COSINE, EUCLIDEAN, HELLINGER, UNIT_EUCLIDEAN = range(4)
 _ROUNDING = {"fp32": 2.0**-24, "bf16": 2.0**-9}  # relative error of writing a number
 _UNDERFLOW = 2.0**-126
 _TERMS = {"fp32": 1, "bf16": 3}  # columns that hold a float32 number to its last digit
 _BELOW_ALL = -4.0  # no score of rows of length 1 is as low
 _SAMPLE = 4096  # rows whose mean centers the others
 READY_BYTES = 256 << 20  # of a database whose blocks are kept
-_GROUP = 64  # scores of which only the largest is looked at first, on a GPU
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,16 @@ class Work:
 class Space:
     """The rows that are searched, how they are compared, and where the products are made."""
 
-    kind: int  # COSINE, EUCLIDEAN, HELLINGER or UNIT_EUCLIDEAN
-    database: Float32[np.ndarray, "n d"]
-    center: "torch.Tensor"
+    distance: Distance
+    database: Float32[np.ndarray, "n d"]  # as they are compared
+    center: "torch.Tensor | None"  # of the products; None where there are none
     work: Work
     ready: "dict[str, list[tuple[int, Side]]] | None" = None  # precision -> the blocks, where they are kept
+
+    @property
+    def kind(self) -> int:
+        """How similarities are computed."""
+        return self.distance.kind
 
     @property
     def offset(self) -> float:
@@ -80,16 +85,29 @@ class Proposals(NamedTuple):
     void: np.ndarray  # int64: rows of zeros, which may come on top of these
 
 
-def space(kind: int, database: Float32[np.ndarray, "n d"], work: Work) -> Space:
+class Scores(NamedTuple):
+    """Scores of some queries and rows. An exact one differs by at most `error` + `relative` * |score|."""
+
+    query: int  # the first one
+    row: int
+    scores: np.ndarray  # float32 [q, b]: a similarity without the offset of its space
+    error: np.ndarray  # float64 [q]
+    relative: float
+    void: np.ndarray  # bool [b]: rows of which the score says nothing
+
+
+def space(distance: Distance, database: Float32[np.ndarray, "n d"], work: Work) -> Space:
     """Give a space, centered on the mean of a sample. Any point would do; one in the middle loses the fewest digits."""
-    sample, _ = _prepared(kind, database[:: max(1, len(database) // _SAMPLE)], work.device)
+    if distance.kind in SUMS:
+        return Space(distance=distance, database=database, center=None, work=work)
+    sample, _ = _prepared(distance.kind, database[:: max(1, len(database) // _SAMPLE)], work.device)
     center = sample.double().mean(dim=0).float().nan_to_num(0.0, 0.0, 0.0)
-    return Space(kind=kind, database=database, center=center, work=work)
+    return Space(distance=distance, database=database, center=center, work=work)
 
 
 def kept(where: Space, *, at_most: int = READY_BYTES) -> Space:
     """Give a space whose blocks, once ready for the product, stay so, if the database has at most so many bytes."""
-    keeps = where.ready is None and where.database.nbytes <= at_most
+    keeps = where.ready is None and where.kind not in SUMS and where.database.nbytes <= at_most
     return dataclasses.replace(where, ready={}) if keeps else where
 
 
@@ -103,14 +121,49 @@ def propose(where: Space, queries: Float32[np.ndarray, "q d"], m: int, precision
             void.extend(first + np.flatnonzero(block.void)[:m])
             yield first, block.rows
 
-    keep = _kept_on_cpu if where.work.device == "cpu" else _kept_on_device
-    values, index = keep(where.work, one.rows, seen(), m)
+    keep = kept_on_cpu if where.work.device == "cpu" else kept_on_device
+    values, index = keep(where.work.tile, one.rows, seen(), m)
     _refuse(one, queries, 0, "queries")  # after the database, the center of which they are seen from
     reach = values.astype(np.float64)
+    reach[~queries.any(axis=1)] = np.inf  # of a query of zeros a product says nothing
     reach += 2 * _ROUNDING["bf16"] * np.abs(reach) if precision == "bf16" else 0.0  # a bf16 product is bf16 itself
     length, lost, error = np.max(bounds, axis=0)
     reach += slack(one, length, lost, error, where.database.shape[1])[:, None] + where.offset
     return Proposals(index, reach, np.array(void[:m], np.int64))
+
+
+def above(
+    where: Space, queries: Float32[np.ndarray, "q d"], least: Float64[np.ndarray, " q"], k: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Give, block by block, which rows could reach what each query's best must at least: first query, first row, mask.
+
+    `least` is read when a block begins: who raises it meanwhile sees fewer rows. To a query of zeros all rows are
+    equally near, so that the first of a block will do when k are looked for.
+    """
+    one, d = side(where, queries, "fp32", query=True), where.database.shape[1]
+    nothing = np.flatnonzero(~queries.any(axis=1)) if where.kind == COSINE else np.empty(0, np.int64)
+    for first, block in blocks(where, "fp32"):
+        bar = least - where.offset - slack(one, block.length.max(), block.lost.max(), block.error.max(), d)
+        with fast_float32(where.work.device):
+            near = (one.rows @ block.rows.T).cpu().numpy() >= bar[:, None]
+        near[:, block.void] = True
+        near[nothing, : 2 * k + 2] = True
+        yield 0, first, near
+
+
+def scored(where: Space, queries: Float32[np.ndarray, "q d"]) -> "Iterator[Scores]":
+    """Give all scores block by block, in single precision; `Scores` says how far they can be off."""
+    d, (at_once, _) = where.database.shape[1], where.work.tile
+    for start in range(0, len(queries), at_once):
+        one = side(where, queries[start : start + at_once], "fp32", query=True)
+        _refuse(one, queries[start : start + at_once], start, "queries")
+        nothing = one.void if where.kind == COSINE else np.zeros(len(one.length), np.bool_)
+        for first, block in blocks(where, "fp32"):
+            doubt = slack(one, block.length.max(), block.lost.max(), block.error.max(), d)
+            doubt[nothing] = np.inf
+            with fast_float32(where.work.device):
+                scores = (one.rows @ block.rows.T).cpu().numpy()
+            yield Scores(start, first, scores, doubt, 0.0, block.void)
 
 
 def slack(one: Side, length: float, lost: float, error: float, d: int) -> np.ndarray:
@@ -162,6 +215,7 @@ def side(where: Space, raw: np.ndarray, precision: str, *, query: bool) -> Side:
     """Center rows, round them, and append the columns that make a product with the other side the score."""
     import torch
 
+    assert where.center is not None
     x, norm = _prepared(where.kind, raw, where.work.device)
     centered = x - where.center
     length = torch.linalg.vector_norm(centered, dim=1)
@@ -204,49 +258,3 @@ def _prepared(kind: int, raw: np.ndarray, device: str) -> tuple["torch.Tensor", 
         x.div_(torch.where(norm > 0, norm, 1.0)[:, None])
         return x, torch.where(norm.isfinite(), (norm > 0).float(), torch.nan)
     return x, norm
-
-
-_Rows = Iterator[tuple[int, "torch.Tensor"]]  # the number of a block's first row, and its rows
-_Kept = tuple[np.ndarray, np.ndarray]  # the largest scores [q, m] in descending order, and the numbers of their rows
-
-
-def _kept_on_cpu(work: Work, queries: "torch.Tensor", database: _Rows, m: int) -> _Kept:
-    import torch
-
-    from eyechart.probes.kernels import NOTHING, keep_largest, opened
-
-    heaps, (at_once, rows_at_once) = np.full((len(queries), m), NOTHING), work.tile
-    bits = torch.int32 if queries.dtype == torch.float32 else torch.int16  # numpy has no bfloat16
-    product = torch.empty((at_once, rows_at_once), dtype=queries.dtype)
-    for first, rows in database:
-        for start in range(0, len(queries), at_once):
-            some = queries[start : start + at_once]
-            scores = product.view(-1)[: len(some) * len(rows)].view(len(some), -1)
-            with fast_float32():
-                torch.mm(some, rows.T, out=scores)
-            keep_largest(scores.view(bits).numpy(), first, heaps[start : start + at_once])
-    return opened(heaps)
-
-
-def _kept_on_device(work: Work, queries: "torch.Tensor", database: _Rows, m: int) -> _Kept:
-    """The same with torch alone: the largest of each group of scores says which groups are worth sorting."""
-    import torch
-
-    at_once, _ = work.tile
-    values = np.full((len(queries), m), -np.inf, np.float32)
-    index = np.full((len(queries), m), -1)
-    for first, rows in database:
-        short = -len(rows) % _GROUP
-        for start in range(0, len(queries), at_once):
-            part = slice(start, start + at_once)
-            with fast_float32(str(rows.device)):
-                scores = (queries[part] @ rows.T).float()
-            scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf).unflatten(1, (-1, _GROUP))
-            groups = scores.amax(dim=2).topk(min(m, scores.shape[1]), dim=1).indices
-            best = scores.gather(1, groups[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
-            columns = (first + groups[:, :, None] * _GROUP + torch.arange(_GROUP, device=groups.device)).flatten(1)
-            both = torch.cat([torch.from_numpy(values[part]).to(best.device), best], dim=1)
-            names = torch.cat([torch.from_numpy(index[part]).to(best.device), columns], dim=1)
-            largest, where = both.topk(m, dim=1)
-            values[part], index[part] = largest.cpu().numpy(), names.gather(1, where).cpu().numpy()
-    return values, index

@@ -11,8 +11,10 @@ import itertools
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from eyechart.probes.products import bfloat16_pays, fast_float32
-from eyechart.probes.proposals import COSINE, Space, blocks, kept, propose, side, slack
+from eyechart.probes import elementwise, proposals
+from eyechart.probes.kinds import SUMS
+from eyechart.probes.products import bfloat16_pays
+from eyechart.probes.proposals import Space, kept
 
 _SPARE = {"fp32": 8, "bf16": 96}  # proposals beyond k + 1: more of them, fewer second searches
 _MOST = 0.98  # of the first queries, for which there will be enough proposals
@@ -30,6 +32,8 @@ def nearest(
     """
     work, trial = where.work, 0
     precision = work.precision
+    if where.kind in SUMS:
+        precision = "fp32"
     if precision == "auto":
         large = len(queries) * len(where.database) >= _LARGE
         precision = "bf16" if large and bfloat16_pays(work.device) else "fp32"
@@ -84,34 +88,30 @@ def _proposed(
 
     Where that is more than m, something better may be missing.
     """
-    proposals = propose(where, queries, m, precision)
-    proposals.reach[~queries.any(axis=1)] = np.inf  # of a query of zeros a product says nothing
+    sums = where.kind in SUMS
+    found = elementwise.propose(where, queries, m) if sums else proposals.propose(where, queries, m, precision)
     index, value = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
-    every = np.broadcast_to(proposals.void, (len(queries), len(proposals.void)))
-    rows = np.concatenate([every, proposals.rows], axis=1)
-    reach = np.concatenate([np.full(every.shape, np.inf), proposals.reach], axis=1)
+    every = np.broadcast_to(found.void, (len(queries), len(found.void)))
+    rows = np.concatenate([every, found.rows], axis=1)
+    reach = np.concatenate([np.full(every.shape, np.inf), found.reach], axis=1)
     starts = np.arange(len(queries) + 1) * rows.shape[1]
     _insert(where, queries, own, (starts, rows.ravel(), reach.ravel()), index, value)
-    needed = 1 + (proposals.reach >= value[:, -1:]).sum(axis=1)
+    needed = 1 + (found.reach >= value[:, -1:]).sum(axis=1)
     return index, value, np.minimum(needed, m) if m == len(where.database) else needed
 
 
 def _above(where: Space, queries: np.ndarray, own: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the best of all rows that could be as near as the farthest of the known ones."""
-    k, d = known.shape[1], where.database.shape[1]
+    k, ways = known.shape[1], elementwise if where.kind in SUMS else proposals
     index, value = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
-    one, least = side(where, queries, "fp32", query=True), known[:, -1]
-    nothing = np.flatnonzero(~queries.any(axis=1)) if where.kind == COSINE else ()
-    for first, block in blocks(where, "fp32"):
-        bar = least - where.offset - slack(one, block.length.max(), block.lost.max(), block.error.max(), d)
-        with fast_float32(where.work.device):
-            near = (one.rows @ block.rows.T).cpu().numpy() >= bar[:, None]
-        near[:, block.void] = True
-        near[nothing, : 2 * k + 2] = True
+    least = known[:, -1].copy()
+    for start, first, near in ways.above(where, queries, least, k):
+        part = slice(start, start + len(near))
         rows, columns = np.nonzero(near)
-        starts = np.searchsorted(rows, np.arange(len(queries) + 1))
-        _insert(where, queries, own, (starts, first + columns, np.full(len(rows), np.inf)), index, value)
-        least = np.maximum(least, value[:, -1])
+        starts = np.searchsorted(rows, np.arange(len(near) + 1))
+        candidates = (starts, first + columns, np.full(len(rows), np.inf))
+        _insert(where, queries[part], own[part], candidates, index[part], value[part])
+        np.maximum(least[part], value[part, -1], out=least[part])  # what follows must reach that
     return index, value
 
 

@@ -26,7 +26,7 @@ from eyechart.types import Record
 UNBALANCED = 5  # times the smallest class: from there on, balanced accuracy
 _FEW_GROUPS = 10
 _FEW_IMAGES = 5  # of a class: a resample of fewer often holds none, and without it there is one class less
-_FLOORS = {"pixels", "noise", "hog", "hsv_histogram"}
+_FLOORS = {"pixels", "noise", "hog", "hsv_histogram", "sift", "sift_bovw"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ FACETS = (
         "group",
     ),
     *("corruption", "severity", "severity0", "profile", "average", "normalize", "cells", "of", "part", "head"),
+    *("rule", "over"),
 )
 _HEADER = ("about", "source", "license", "date", "data", "differs", "summary", "by")
 _SEVERAL = {"data", "differs"}  # lines that may stand in the header more than once
@@ -46,6 +47,7 @@ class Value:
     metric: str  # or a hyperparameter, whose value is the number
     value: float
     facets: Mapping[str, Facet]
+    data: str = ""  # the bound spec, where a publication is of several data sets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,8 @@ def read_published(path: Path) -> Publication:
     """Read published numbers: a header of `# field: text` lines, then a CSV with a column for each facet.
 
     Columns are encoder, task, name (what the publication calls the number), metric, value, and facets; an empty cell
-    asks for nothing. The header has about, source, license, date, data (a data set's spec; more than once for
+    asks for nothing. Of several data sets a column data says which one each number is of. The header has about, source,
+    license, date, data (a data set's spec; more than once for
     several), differs (something that is not as it would be here; likewise), summary (the names that sum up the others)
     and by (facets by which summaries are kept apart).
 
@@ -162,7 +165,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
     if lacking:
         raise EyechartError(f"{path} lacks the column {lacking[0]}; it needs {', '.join(_COLUMNS)}.")
     for place, name in enumerate(columns):
-        if name not in (*_COLUMNS, *FACETS):
+        if name not in (*_COLUMNS, "data", *FACETS):
             hint = did_you_mean(name, FACETS, n=1)
             raise EyechartError(f"{path}: the column {name!r} is no facet.{hint} There are {', '.join(FACETS)}.")
         if name in columns[:place]:
@@ -186,6 +189,7 @@ def _value(path: Path, number: int, columns: Sequence[str], line: str) -> Value:
         encoder=_bound(where, "encoders", row["encoder"]),
         **{name: row[name] for name in ("task", "name", "metric")},
         value=float(value),
+        data=_bound(where, "datasets", row["data"]) if row.get("data") else "",
         facets={name: _facet(row[name]) for name in columns if name in FACETS and row[name]},
     )
 
@@ -214,17 +218,26 @@ def beside(publication: Publication, records: Sequence[Record], tasks: Sequence[
     `tasks` are the bound specs of the protocol that the publication is compared under: results of a task with other
     options are of something else. Where there is no such measure or there are several, none is taken, and it is said.
     """
-    of: dict[tuple[str, str], list[Record]] = {}
+    of: dict[tuple[str, str, str], list[Record]] = {}
     for record in comparable(publication, records):
         if record.bound["task"] in tasks:
-            of.setdefault((record.bound["encoder"], parse(record.bound["task"]).name), []).append(record)
+            for data in ("", record.bound["data"]):
+                key = (record.bound["encoder"], parse(record.bound["task"]).name, data)
+                of.setdefault(key, []).append(record)
     indexed = {key: _by_metric(several) for key, several in of.items()}
     labels = {record.bound["encoder"]: record.encoder for several in of.values() for record in several}
-    data = {record.data for several in of.values() for record in several}
+    named: dict[str, set[str]] = {}
+    for (_, _, data), several in of.items():
+        named.setdefault(data, set()).update(record.data for record in several)
     return [
-        _beside(one, labels.get(one.encoder), ", ".join(sorted(data)), indexed.get((one.encoder, one.task)))
+        _beside(one, labels.get(one.encoder), _named(one, named), indexed.get((one.encoder, one.task, one.data)))
         for one in publication.values
     ]
+
+
+def _named(one: Value, named: Mapping[str, Collection[str]]) -> str:
+    """Give what the data of a published number is called in our records, or else in the publication."""
+    return ", ".join(sorted(named.get(one.data, ()))) or one.data
 
 
 def comparable(publication: Publication, records: Sequence[Record]) -> list[Record]:

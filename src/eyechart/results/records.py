@@ -51,6 +51,8 @@ def save(out: Path, record: Record) -> Path:
             arrays[f"{number}.predicted"] = _small(measure.predicted)
         elif measure.outcomes is not None:
             arrays[f"{number}.outcomes"] = _small(measure.outcomes)
+        if measure.nearest is not None:
+            arrays[f"{number}.nearest"] = _small(measure.nearest)
     if arrays:
         write_bytes(_arrays_path(out, record.id), _packed(arrays))
     path = path_of(out, record.task, record.data, record.encoder, record.id)

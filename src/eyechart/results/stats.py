@@ -265,3 +265,28 @@ def mean_share(metric: str, shares: Float[np.ndarray, " n"], *, facets: dict[str
     n = len(shares)
     error = float(shares.std(ddof=1) / n**0.5) if n > 1 else 0.0
     return area(metric, float(shares.mean()), error, images=float(n), n=n, facets=facets)
+
+
+def mean_over_groups(
+    metric: str,
+    values: Float[np.ndarray, " n"],
+    groups: Int[np.ndarray, " n"],
+    *,
+    facets: dict[str, Any],
+    most: float | None = None,
+) -> Measure:
+    """Measure a mean over images that hang together in groups, such as queries for the same object.
+
+    Values are NaN where there is none; these are not counted. The standard error is that of sums over groups, and the
+    interval that of an area, for the number of groups, between the least that the metric can be and `most`.
+    """
+    known = ~np.isnan(values)
+    centered, group = values[known] - values[known].mean(), np.unique(groups[known], return_inverse=True)[1]
+    n, many = int(known.sum()), int(group.max()) + 1
+    spread = float((np.bincount(group, centered) ** 2).sum()) * many / max(1, many - 1)
+    least, limit = metrics()[metric]["range"]
+    scale, value = (limit if most is None else most) - least, float(values[known].mean())
+    low, high = area_interval((value - least) / scale, spread**0.5 / n / scale, float(many))
+    facets = dict(facets)
+    bounds = {"low": least + scale * low, "high": least + scale * high}
+    return Measure(metric=metric, value=value, n=n, facets=facets, outcomes=values.astype(np.float32), **bounds)

@@ -13,6 +13,7 @@ from eyechart.show.calibration import reliability_sheets
 from eyechart.show.comparing import group_sheet, sheet
 from eyechart.show.provenance import Sheet, sheets
 from eyechart.show.published import published_sheets
+from eyechart.show.searched import Searched, searched
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Content:
     reliability: Mapping[str, tuple[Sheet, ...]]  # by data set: how often predictions of a confidence are right
     remarks: tuple[Sheet, ...]
     settings: tuple[Sheet, ...]
+    searches: Mapping[str, tuple[Searched, ...]] = dataclasses.field(default_factory=dict)  # by data set
     published: tuple[tuple[Sheet, ...], ...] = ()  # of each folder: what sums it up, and every number
 
 
@@ -60,6 +62,7 @@ def gather(outs: Sequence[Path], by: str | None = None) -> Content:
         groups={one.data: group_sheet(one) for one in made if one.groups},
         reliability=_by_data(reliability_sheets(bins(shown, folders))),
         boards=tuple(board_of(board, folders) for board in leaderboards(shown)),
+        searches=searched(shown, folders),
         remarks=remarks,
         settings=settings,
         published=tuple(filter(None, (published_sheets(out, here) for out, here in by_folder))),

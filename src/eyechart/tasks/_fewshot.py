@@ -9,6 +9,7 @@ from jaxtyping import Float64, Int64
 
 from eyechart.probes.centroid import fit_centroid
 from eyechart.probes.cores import one_core_each
+from eyechart.probes.kinds import Distance
 from eyechart.probes.knn import neighbors
 from eyechart.probes.logistic import fit_logistic
 from eyechart.probes.ridge import fit_ridge
@@ -28,7 +29,7 @@ class Given:
     mean: Float64[np.ndarray, " d"]  # of all training rows, whatever their class
     penalties: tuple[float, ...]
     c: tuple[float, ...]
-    distance: str
+    distance: Distance
     note: Callable[[str], None]
 
     @property

@@ -100,8 +100,8 @@ def nearest(
 ) -> Nearest:
     """Choose k on val with the votes of train; with `database="train+val"` val votes on other images, too."""
     train, val = case.embed("train"), case.embed("val")
-    ks, kind = possible_k(case, k, len(train)), case.encoder.distance if distance == "default" else distance
-    options = {"keep": READY_BYTES, "distance": kind, "normalize": normalize, "work": Work(device=case.device)}
+    ks, compared = possible_k(case, k, len(train)), case.distance(distance, normalize=normalize)
+    options = {"keep": READY_BYTES, "distance": compared, "work": Work(device=case.device)}
     base, weighing = searchable(train.x, **options), {"weights": votes, "temperature": temperature}
     on_val = voted(train.y, found(base, val.x, max(ks)), len(train.classes), ks, **weighing)
     bases, labels = (base,), train.y

@@ -225,7 +225,7 @@ def _of_heads(case: Case, stored: _Stored, each: int, classes: int, clock: Clock
     """Measure what a head asks for, beside the encoder, once it is ready. An embedding takes `each` bytes."""
     x, (n, dim) = stored.x, stored.x.shape
     k, work = min(_K, n), Work(device=case.device)
-    base = searchable(x, distance=case.encoder.distance, work=work, keep=x.nbytes)
+    base = searchable(x, distance=case.distance(), work=work, keep=x.nbytes)
     centroid = fit_centroid(x, stored.y, classes)
     weights, bias = np.zeros((dim, classes), np.float32), np.zeros(classes, np.float32)  # any would take as long
     heads: list[tuple[dict[str, Facet], Callable[[Vectors], Any], int]] = [

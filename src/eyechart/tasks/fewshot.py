@@ -14,7 +14,7 @@ from eyechart.results.stats import wilson
 from eyechart.tasks._classification import check_labels
 from eyechart.tasks._draws import draw_scores, embedded_rows, first_of_each
 from eyechart.tasks._fewshot import PROBES, Answers, Given
-from eyechart.types import Embeddings, Facet, Measure
+from eyechart.types import DistanceName, Embeddings, Facet, Measure
 
 HEADLINE = {
     "metric": "accuracy",
@@ -37,7 +37,7 @@ def fewshot(
     pick: Literal["random", "first"] = "random",
     penalties: tuple[float, ...] = (16.0, 128.0, 1024.0, 8192.0, 65536.0),
     c: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0),
-    distance: Literal["default", "cosine", "euclidean", "hellinger"] = "default",
+    distance: DistanceName = "default",
     version: int = 1,
 ) -> Iterator[Measure]:
     """Accuracy of classifiers trained on a few images of each class, over several draws of these images.
@@ -76,7 +76,7 @@ def fewshot(
         mean=mean_row(train.x),
         penalties=penalties,
         c=c,
-        distance=case.encoder.distance if distance == "default" else distance,
+        distance=case.distance(distance),
         note=case.note,
     )
     shown = max((one for one in shots if one <= _SHOWN), default=shots[0])

@@ -10,7 +10,7 @@ from eyechart.errors import EyechartError
 from eyechart.probes.knn import found
 from eyechart.tasks._classification import check_labels, scores
 from eyechart.tasks._heads import nearest, voted
-from eyechart.types import Measure
+from eyechart.types import DistanceName, Measure
 
 HEADLINE = {
     "metric": "accuracy",
@@ -27,7 +27,7 @@ def knn(
     k: tuple[int, ...] | Literal["dino"] = (1, 5, 20),
     votes: Literal["uniform", "similarity", "exp"] = "uniform",
     temperature: float = 0.07,
-    distance: Literal["default", "cosine", "euclidean", "hellinger"] = "default",
+    distance: DistanceName = "default",
     normalize: bool = False,
     database: Literal["train", "train+val"] = "train",
     leave_one_out: bool = False,
