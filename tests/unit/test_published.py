@@ -387,3 +387,40 @@ def test_a_report_of_two_folders_shows_the_published_numbers_of_each(tmp_path, p
     assert one.count("Beside published numbers") == 1
     assert two.count("what was run here () is not") == 0
     assert two.count("https://example.org/paper") == 2 * one.count("https://example.org/paper") > 0
+
+
+def test_of_several_data_sets_each_number_is_beside_those_of_its_own(tmp_path):
+    file = tmp_path / "two.csv"
+    head = HEAD.replace("# data: digits\n", "# data: digits\n# data: digits(seed=1)\n")
+    lines = ["encoder,data,task,name,metric,value", "pixels,digits,knn,acc,accuracy,0.9"]
+    lines.append("pixels,digits(seed=1),knn,acc,accuracy,0.8")
+    file.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    ours = [record("knn", measure("accuracy", 0.91)), record("knn", measure("accuracy", 0.83), data="digits(seed=1)")]
+    rows = beside(read_published(file), ours, [bind("tasks", "knn").text])
+    assert [(row.data, round(row.difference, 9)) for row in rows] == [("digits", 0.01), ("digits(seed=1)", 0.03)]
+    alone = beside(read_published(file), ours[:1], [bind("tasks", "knn").text])
+    assert [row.value for row in alone] == [0.91, None]
+
+
+def test_numbers_of_data_that_the_header_does_not_name_are_refused(tmp_path):
+    file = tmp_path / "two.csv"
+    file.write_text(f"{HEAD}encoder,data,task,name,metric,value\npixels,cifar10,knn,acc,accuracy,0.9\n")
+    with refuses("line 10: the header names no data", "cifar10"):
+        read_published(file)
+
+
+def test_what_sim_bench_published_is_of_the_study_similarity_and_its_artefacts_are_left_out():
+    from eyechart.study import read_study
+
+    study = read_study("similarity")
+    found = read_published(study.publication)
+    assert {one.encoder for one in found.values} <= {bind("encoders", spec).text for spec in study.encoders}
+    assert {one.data for one in found.values} == {bind("datasets", spec).text for spec in study.data}
+    asked = bind("tasks", study.tasks[0]).options["k"]
+    assert {one.facets["k"] for one in found.values if "k" in one.facets} <= set(asked)
+    by_data = {}
+    for one in found.values:
+        by_data.setdefault(one.data, set()).add(one.name)
+    assert by_data == {"ukbench": {"mAP", "mAP@10", "R@10", "N-S"}, 'holidays(queries="all")': {"mAP", "mAP@10"}}
+    legacy = [one.value for one in found.values if one.name == "N-S"]
+    assert sorted(legacy) == [0.84, 1.52, 2.83]

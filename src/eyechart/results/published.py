@@ -122,6 +122,10 @@ def read_published(path: Path) -> Publication:
     columns = next(csv.reader([rows[0][1]])) if rows else []
     _check_columns(path, columns)
     found = [_value(path, number, columns, line) for number, line in rows[1:]]
+    data = tuple(_bound(f"{path}: data", "datasets", spec) for spec in stated["data"])
+    for (number, _), one in zip(rows[1:], found, strict=True):
+        if one.data and one.data not in data:
+            raise EyechartError(f"{path}, line {number}: the header names no data {one.data}; add # data: {one.data}.")
     about, source, license, date = (" ".join(stated.get(name, ())) for name in ("about", "source", "license", "date"))
     return Publication(
         path=path,
@@ -129,7 +133,7 @@ def read_published(path: Path) -> Publication:
         source=source,
         license=license,
         date=date,
-        data=tuple(_bound(f"{path}: data", "datasets", spec) for spec in stated["data"]),
+        data=data,
         differs=tuple(stated.get("differs", ())),
         summary=tuple(_listed(stated.get("summary", ()))),
         by=tuple(_listed(stated.get("by", ()))),

@@ -18,7 +18,7 @@ FEW = 30  # so many classes are shown one by one; of more, the extremes
 EXTREMES = 10
 FREQUENT = 20
 _NO_CHOICE = {  # facets that are no hyperparameter
-    *("split", "selected", "probe", "votes", "average", "normalize", "profile", "cells", "of"),
+    *("split", "selected", "probe", "votes", "average", "normalize", "profile", "cells", "of", "rule"),
 }
 
 

@@ -65,12 +65,12 @@ def _agreement(one: Search) -> Sheet:
     matrix = agreement(one)
     several = len(one.encoders) > 1
     rows = [
-        (name, *("" if np.isnan(value) else f"{value:.2f}" for value in line))
-        for name, line in zip(one.encoders, matrix, strict=True)
+        (f"{number} {name}", *("" if np.isnan(value) else f"{value:.2f}" for value in line))
+        for number, (name, line) in enumerate(zip(one.encoders, matrix, strict=True), 1)
     ]
     return Sheet(
         title="Do encoders find the same queries easy?",
-        columns=("encoder", *one.encoders),
+        columns=("encoder", *(str(number) for number in range(1, len(one.encoders) + 1))),
         rows=tuple(rows) if several else (),
         about="Pearson's correlation of the average precision of single queries.",
     )
