@@ -135,6 +135,7 @@ def search(
         compared = Distance(name=network.distance if distance == "default" else distance, bins=network.bins)
         asked = _Asked(images=images_of(query, images, named.label), texts=texts, without=unwanted, combine=combine)
         _check(asked, network, compared, index, bound.label)
+        _count(k, max(1, sum(map(len, images.values()))), what)  # before anything is embedded
         learned: dict[str, Any] = {}
         gallery = gallery_of(network, images, split, what, learned)
         for name, reasons in gallery.left_out.items():

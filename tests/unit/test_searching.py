@@ -264,6 +264,13 @@ def test_the_size_of_blocks_makes_no_difference(around, monkeypatch):
     assert ec.search(encoder, root, ["000.png", "100.png"]).hits == whole.hits
 
 
+def test_what_is_a_little_nearer_comes_first_wherever_it_lies():
+    x = np.stack([np.ones(500), np.linspace(1.001, 1, 500)], axis=1).astype(np.float32)
+    wanted = Wanted(near=x[:1] * 0 + 1, far=x[:0], distance=Distance())
+    got = best(wanted, [(np.arange(start, start + 50), x[start : start + 50]) for start in range(0, 500, 50)], 3)
+    assert got.rows.tolist() == [499, 498, 497]
+
+
 def test_rows_that_are_not_finite_are_refused():
     x = np.ones((3, 2), np.float32)
     x[1, 0] = np.inf
@@ -442,8 +449,15 @@ def test_nothing_is_right_or_wrong_where_a_class_is_not_known(tmp_path):
 @pytest.mark.parametrize("k", [0, -1, 8, True])
 def test_k_is_between_one_and_what_is_searched(around, k):
     root, encoder = around
-    with refuses("k must be between 1 and the 7 images that are searched", f"got {k!r}"):
+    with refuses("k must be between 1 and the", "images that are searched", f"got {k!r}") as caught:
         ec.search(encoder, root, "000.png", k=k)
+    assert ("the 7 images" if k == 8 else "the 8 images") in str(caught.value)
+
+
+def test_k_beyond_all_images_is_refused_before_they_are_embedded(forwards):
+    with refuses("k must be between 1 and the 12 images"):
+        ec.search(plain_encoder(), {"test": toy(12)}, "toy-000", k=13)
+    assert forwards == []
 
 
 def test_without_k_there_are_ten_hits_or_all():
@@ -562,6 +576,17 @@ def test_an_index_proposes_for_several_queries(many, combine, distance):
     assert len(hits) == 5
 
 
+def test_an_index_of_cosines_knows_no_lengths_and_what_is_not_wanted(many, tmp_path, monkeypatch):
+    data, _, x = many
+    monkeypatch.setattr(indexes, "_SPARE", 1)
+    encoder = store_rows(tmp_path / "long", x * np.arange(1, 401, dtype=np.float32)[:, None], data["test"].ids)
+    assert ec.search(encoder, data, "toy-399", index="flat").hits == ec.search(encoder, data, "toy-399").hits
+    words = {"this": [9, 1, 1, 3, 0, 2], "that": [0, 3, 0, 0, 0, 7], "no": [5, 0, 0, 9, 0, 0]}
+    asked = {"text": ["this", "that"], "without": "no", "k": 5}
+    exact = ec.search(by_words(**words), data, **asked)
+    assert ec.search(by_words(**words), data, index="flat", **asked).hits == exact.hits
+
+
 def test_an_index_is_built_once(many, monkeypatch):
     data, encoder, _ = many
     first = ec.search(encoder, data, "toy-005", index="ivf")
@@ -585,6 +610,9 @@ def test_an_index_belongs_to_its_images_encoder_and_distance(many, tmp_path):
         ec.search(spec, images, "toy-005", distance=distance, index="flat")
     with settings.using() as now:
         assert len(indexes.files(now.cache_dir)) == 4
+    renamed = {"test": dataclasses.replace(data["test"], ids=data["test"].ids[::-1])}  # whose rows are others
+    hits = ec.search(encoder, renamed, "toy-005", index="flat")
+    assert hits.hits == ec.search(encoder, renamed, "toy-005").hits
 
 
 def test_recall_is_the_share_of_true_neighbors_that_are_proposed(many, monkeypatch):
@@ -626,9 +654,13 @@ def test_one_image_has_no_recall(tmp_path):
 def test_only_the_split_that_is_asked_for_is_in_the_index(many):
     data, encoder, _ = many
     parts = {"train": rows(data["test"], np.arange(0, 400, 2)), "test": rows(data["test"], np.arange(1, 400, 2))}
-    hits = ec.search(encoder, parts, "toy-005", split="train", index="hnsw", k=50)
-    assert all(int(hit.id[-3:]) % 2 == 0 for hit in hits)
-    assert hits.hits[:5] == ec.search(encoder, parts, "toy-005", split="train", k=5).hits
+    for of in (encoder, plain_encoder()):  # found by id, and stored together
+        for split in parts:
+            hits = ec.search(of, parts, "toy-005", split=split, index="hnsw", k=50)
+            assert all(int(hit.id[-3:]) % 2 == (split == "test") for hit in hits)
+            assert hits.hits[:5] == ec.search(of, parts, "toy-005", split=split, k=5).hits
+    with settings.using() as now:
+        assert len(indexes.files(now.cache_dir)) == 4
 
 
 def test_what_no_later_search_can_find_is_not_kept(many):

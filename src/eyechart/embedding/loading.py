@@ -60,7 +60,7 @@ def _keyed_object(encoder: Encoder | Derived, name: str) -> Encoder | Derived:
     slug = re.sub(r"[^\w.]+", "_", name) or "object"
     if isinstance(encoder, Derived):
         parts = [load_encoder(bind("encoders", part)).key for part in encoder.parts]
-        made_of: list[Any] = [parts, encoder.distance, encoder.learns_from]
+        made_of: list[Any] = [parts, *encoder.bins, encoder.distance, encoder.learns_from]
     else:
         _check(encoder, name)
         made_of = [_as_dict(encoder.transform), encoder.dim, encoder.distance, encoder.weights, *encoder.bins]

@@ -24,7 +24,9 @@ def compared(*, of: EncoderSpec | None = None, by: DistanceName = "default", ver
         raise EyechartError('compared needs an encoder and a distance: compared("hsv_histogram", by="emd").')
     whole = load_encoder(bind("encoders", of))
     Distance(name=by)  # whether there is one of this name
-    return Derived(parts=(of,), apply=_same, distance=by, bins=whole.bins)
+    return Derived(
+        parts=(of,), apply=_same, distance=by, bins=whole.bins, bits=whole.bits if isinstance(whole, Derived) else 32
+    )
 
 
 def _same(_: None, embeddings: Sequence[Float32[np.ndarray, "n d"]]) -> Float32[np.ndarray, "n d"]:

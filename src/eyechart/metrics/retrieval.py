@@ -1,12 +1,15 @@
 """Metrics of a search, query by query, from the places at which the images that were looked for came."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from eyechart.errors import EyechartError
+
+_FARTHEST = 1 << 40  # numbers of classes that tolerance compares are no farther apart
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +45,34 @@ class Found:
     def hits(self) -> Int64[np.ndarray, " r"]:
         """How many relevant images came up to each place, its own included."""
         return np.arange(1, len(self.places) + 1) - self.starts[self.of]
+
+
+def shown(
+    queries: np.ndarray, gallery: np.ndarray, *, classes: Sequence[str] | None, tolerance: int = 0
+) -> tuple[Int64[np.ndarray, " q"], Int64[np.ndarray, " n"]]:
+    """Give a number for what each image shows: of two that show the same they differ by at most `tolerance`.
+
+    Args:
+        queries: labels, positions in `classes` or -1; without classes anything that can be sorted, such as names.
+        gallery: the same of the images that are searched.
+        classes: their names; with a tolerance whole numbers. An image without a class shows something of its own.
+        tolerance: how far apart the numbers of classes may be.
+
+    Raises:
+        ValueError: with a tolerance, a class is no whole number, or they are too far apart to be told apart.
+    """
+    if classes is None:
+        _, numbers = np.unique(np.concatenate([queries, gallery]), return_inverse=True)
+        return numbers[: len(queries)].astype(np.int64), numbers[len(queries) :].astype(np.int64)
+    of_class = [int(name) for name in classes] if tolerance else list(range(len(classes)))
+    if max(of_class) - min(of_class) >= _FARTHEST:
+        raise ValueError(max(of_class))
+    numbers = np.array([one - min(of_class) for one in of_class], np.int64)
+    alone = -(tolerance + 1) * (1 + np.arange(len(queries) + len(gallery)))
+    return (
+        np.where(queries >= 0, numbers[queries], alone[: len(queries)]),
+        np.where(gallery >= 0, numbers[gallery], alone[len(queries) :]),
+    )
 
 
 def _summed(found: Found, values: Float64[np.ndarray, " r"]) -> Float64[np.ndarray, " q"]:

@@ -14,7 +14,7 @@ from eyechart.probes.proposals import Proposals, Scores, Space
 _ROUNDING = 2.0**-24
 _OPERATIONS = 16  # roundings of one term, a division by an approximate reciprocal included
 _LARGEST = 1e18  # a value whose square is still far from the largest number there is
-_ABSOLUTE = 1e-24  # what a term of empty bins can be wrong by
+_ABSOLUTE = 1e-22  # what a term of nearly empty bins can be wrong by, where a square is too small to be a number
 
 
 def check(rows: Float32[np.ndarray, "n d"], name: str) -> None:

@@ -71,7 +71,12 @@ class Distance:
             )
         if self.name == "l1" and self.normalize:
             return unit(x)
-        return _cumulated(x, self._axes(x.shape[1])) if self.name.startswith("emd") else x
+        if not self.name.startswith("emd"):
+            return x
+        if not np.isfinite(x).all():
+            row = int((~np.isfinite(x)).any(axis=1).argmax())
+            raise EyechartError(f"row {row} holds a value that is not finite.")
+        return _cumulated(x, self._axes(x.shape[1]))
 
     def _axes(self, columns: int) -> tuple[int, ...]:
         axes = self.bins if self.name == "emd" and self.bins else (columns,)
@@ -105,5 +110,5 @@ def _cumulated(x: Float32[np.ndarray, "n d"], axes: tuple[int, ...]) -> Float32[
 
 def unit(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     """Scale rows to length 1; rows of zeros stay."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.where(length > 0, length, 1)
+    length = np.sqrt(np.einsum("nd,nd->n", x, x, dtype=np.float64))[:, None]  # in single precision squares may be lost
+    return (x / np.where(length > 0, length, 1)).astype(np.float32)

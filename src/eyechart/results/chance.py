@@ -5,7 +5,8 @@ import operator
 from collections.abc import Callable, Mapping
 
 from eyechart.errors import EyechartError
-from eyechart.types import Dataset
+from eyechart.specs import parse
+from eyechart.types import Dataset, Record
 
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -38,12 +39,25 @@ def chance(expression: str | float, names: Mapping[str, int | float]) -> float:
         ) from error
 
 
+def stated(record: Record) -> str | float | None:
+    """Give the chance that a record's task states; None where options make something else relevant than a class."""
+    options = parse(str(record.bound["task"])).options
+    if options.get("same") == "group" or options.get("tolerance"):
+        return None
+    return record.headline.get("chance")
+
+
 def chance_of(stated: str | float | None, names: Mapping[str, int | float]) -> float | None:
-    """Give a chance; None where none is stated, or where the data set lacks a split that it is computed from."""
+    """Give a chance; None where none is stated, or where the data set has no split, or too little, for it."""
     if stated is None:
         return None
     wanted = {node.id for node in ast.walk(ast.parse(str(stated), mode="eval")) if isinstance(node, ast.Name)}
-    return chance(stated, names) if wanted - {"harmonic"} <= names.keys() else None
+    if not wanted - {"harmonic"} <= names.keys():
+        return None
+    try:
+        return float(_value(ast.parse(str(stated), mode="eval").body, names))
+    except ZeroDivisionError:
+        return None
 
 
 def _value(node: ast.expr, names: Mapping[str, int | float]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from eyechart.errors import EyechartError
-from eyechart.results.chance import chance_of, sizes
+from eyechart.results.chance import chance_of, sizes, stated
 from eyechart.results.decision import is_floor
 from eyechart.results.leaderboard import headline
 from eyechart.specs import Spec, parse, written
@@ -22,10 +22,10 @@ def at_chance(record: Record, data: Dataset) -> str:
 
     That is the task's own chance, and of accuracy always giving the class that is most frequent in train.
     """
-    shown, stated = headline(record), record.headline.get("chance")
-    if shown is None or shown.low is None or stated is None or is_floor(str(record.bound["encoder"])):
+    shown = headline(record)
+    if shown is None or shown.low is None or stated(record) is None or is_floor(str(record.bound["encoder"])):
         return ""
-    guess, how = chance_of(stated, sizes(data)), "chance"
+    guess, how = chance_of(stated(record), sizes(data)), "chance"
     if guess is None:
         return ""
     if shown.metric == "accuracy" and {"train", "test"} <= data.keys():

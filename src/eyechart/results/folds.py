@@ -136,13 +136,16 @@ def _gathered(several: Sequence[np.ndarray | None], layout: _Layout) -> np.ndarr
     return found
 
 
-def _over_images(metric: str, each: _Each, layout: _Layout, facets: _Facets) -> Measure:
-    """Measure a mean over images."""
+def _over_images(metric: str, each: _Each, layout: _Layout, facets: _Facets) -> Measure | None:
+    """Measure a mean over the images that have a value; None where none has."""
     losses = metric not in _SHARES and np.issubdtype(each.outcomes.dtype, np.floating)
     shares = each.outcomes.mean(axis=0, dtype=np.float64)
     if losses:
-        made = stats.mean(metric, shares, facets=facets)
-        return made if np.ptp(shares) > 0 else dataclasses.replace(made, low=None, high=None)
+        known = shares[~np.isnan(shares)]
+        if not len(known):
+            return None
+        made = dataclasses.replace(stats.mean(metric, known, facets=facets), outcomes=shares.astype(np.float32))
+        return made if np.ptp(known) > 0 else dataclasses.replace(made, low=None, high=None)
     if layout.repeats == 1 and not np.issubdtype(each.outcomes.dtype, np.floating):
         predicted = None if each.predicted is None else each.predicted[0]
         return stats.proportion(metric, each.outcomes[0].astype(bool), facets=facets, predicted=predicted)

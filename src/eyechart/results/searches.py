@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
+from eyechart.metrics.retrieval import shown
 from eyechart.results import records
 from eyechart.results.leaderboard import fits, labels, told_apart
 from eyechart.results.records import as_folders, read_places
@@ -14,6 +15,7 @@ from eyechart.specs import parse
 from eyechart.types import Record
 
 RIGHT, WRONG = 0.9, 0.3  # average precision at which a query counts as found, and as missed (those of sim-bench)
+_ROUNDED = 1e-6  # scores are stored as float32
 _PER_QUERY = ("map", {"rule": "rectangular"})
 
 
@@ -50,19 +52,26 @@ def queries(outs: str | Path | Sequence[str | Path]) -> list[Search]:
         EyechartError: a folder holds no records, or a file in it is damaged.
     """
     found, folders = read_places(as_folders(outs))
-    shown, _ = told_apart(found)
-    return list(searches(shown, folders))
+    return list(searches(told_apart(found)[0], folders))
 
 
-def searches(shown: Sequence[Record], folders: Mapping[str, Path]) -> Iterator[Search]:
+def searches(several: Sequence[Record], folders: Mapping[str, Path]) -> Iterator[Search]:
     """Give the searches in some records, one data set and task after the other."""
-    names, kept = labels(shown), {}
-    for record in shown:
+    names, kept = labels(several), {}
+    for record in several:
         number = _number(record, *_PER_QUERY)
-        if parse(str(record.bound["task"])).name == "retrieval" and number is not None:
+        if parse(str(record.bound["task"])).name == "retrieval" and number is not None and _listed(record, number):
             kept.setdefault((record.data, record.task), []).append(record)
-    for (data, task), several in kept.items():
-        yield _search(data, task, several, names, folders)
+    for (data, task), each in kept.items():
+        yield _search(data, task, each, names, folders)
+
+
+def _listed(record: Record, number: int) -> str | None:
+    """Give the array of what was found for the queries of a measure; None under folds, each of which is searched."""
+    split = record.measures[number].facets["split"]
+    stored = [name for name in record.arrays if name.endswith(".nearest")]
+    of_split = (name for name in stored if record.measures[int(name.partition(".")[0])].facets["split"] == split)
+    return next(of_split, None)
 
 
 def _number(record: Record, metric: str, facets: Mapping[str, object]) -> int | None:
@@ -115,31 +124,15 @@ def _read(record: Record, folder: Path, split: str, gallery: str) -> _Read:
     asked, there = (records.split_data(folder, record, one) for one in (split, gallery))
     number, lists = _number(record, *_PER_QUERY), records.arrays(folder, record)
     assert number is not None
-    stored = [name for name in record.arrays if name.endswith(".nearest")]
-    near = lists(_of_split(record, stored, split)).astype(np.int64)
-    shown, of_gallery = _shown(record, asked, there)
-    same = np.abs(of_gallery[near] - shown[:, None]) <= int(parse(str(record.bound["task"])).options["tolerance"])
+    near = lists(str(_listed(record, number))).astype(np.int64)
+    options = parse(str(record.bound["task"])).options
+    sides = [one["groups"] if options["same"] == "group" else one["labels"].astype(np.int64) for one in (asked, there)]
+    names = asked["classes"].tolist() if options["same"] == "class" else None
+    mine, of_gallery = shown(*sides, classes=names, tolerance=int(options["tolerance"]))
+    same = np.abs(of_gallery[near] - mine[:, None]) <= int(options["tolerance"])
     return _Read(
         ids=asked["ids"], scores=lists(f"{number}.outcomes").astype(np.float64), found=there["ids"][near], relevant=same
     )
-
-
-def _of_split(record: Record, stored: Sequence[str], split: str) -> str:
-    return next(name for name in stored if record.measures[int(name.partition(".")[0])].facets["split"] == split)
-
-
-def _shown(
-    record: Record, asked: Mapping[str, np.ndarray], there: Mapping[str, np.ndarray]
-) -> tuple[Int64[np.ndarray, " q"], Int64[np.ndarray, " n"]]:
-    """Give numbers for what images show, as the task counted it."""
-    options = parse(str(record.bound["task"])).options
-    if options["same"] == "group":
-        _, numbers = np.unique(np.concatenate([asked["groups"], there["groups"]]), return_inverse=True)
-        return numbers[: len(asked["ids"])].astype(np.int64), numbers[len(asked["ids"]) :].astype(np.int64)
-    if options["tolerance"]:
-        frames = np.array([int(name) for name in asked["classes"]], np.int64)
-        return frames[asked["labels"]], frames[there["labels"]]
-    return asked["labels"].astype(np.int64), there["labels"].astype(np.int64)
 
 
 def _in_place(here: _Read, rows: Sequence[int], n: int) -> tuple[tuple[tuple[str, ...], ...], np.ndarray]:
@@ -162,7 +155,7 @@ def wins(search: Search, *, right: float = RIGHT, wrong: float = WRONG) -> list[
     for name, scores in zip(search.ids, search.scores, strict=True):
         best = int(np.argmax(np.nan_to_num(scores, nan=-1)))
         others = np.delete(scores, best)
-        if not np.isnan(scores).any() and scores[best] >= right and (others <= wrong).all():
+        if not np.isnan(scores).any() and scores[best] >= right - _ROUNDED and (others <= wrong + _ROUNDED).all():
             made.append(
                 Win(encoder=search.encoders[best], id=name, score=float(scores[best]), others=float(others.mean()))
             )

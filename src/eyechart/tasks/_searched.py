@@ -9,13 +9,13 @@ from jaxtyping import Float64, Int64
 from eyechart.case import Case
 from eyechart.errors import EyechartError
 from eyechart.metrics.features import fisher_ratio
-from eyechart.metrics.retrieval import Found
+from eyechart.metrics.retrieval import Found, shown
 from eyechart.probes.kinds import Distance
 from eyechart.probes.knn import found as nearest_of
 from eyechart.probes.knn import searchable
 from eyechart.probes.proposals import READY_BYTES, Space, Work
 from eyechart.probes.ranks import places
-from eyechart.types import Embeddings, Facet, Measure
+from eyechart.types import Embeddings, Facet, Images, Measure
 
 _AT_ONCE = 1 << 24  # relevant images whose places are held in memory
 _PAIRS = 100_000  # of images that are not relevant to each other, whose distances are measured
@@ -26,7 +26,7 @@ class Searched:
     """What searching a gallery with every query gave."""
 
     queries: Embeddings
-    gallery: Embeddings  # in the order of ids: of equally near images the first one comes first
+    gallery: Embeddings  # in the order of contents: of equally near images the first one comes first
     order: Int64[np.ndarray, " n"]  # the row of the split that each row of the gallery is
     base: Space  # of the gallery
     own: Int64[np.ndarray, " q"]  # the row of the gallery that is the query itself, or -1
@@ -44,36 +44,48 @@ def sides(case: Case) -> list[tuple[str, str]]:
         for split in ("query", "gallery"):
             case.images(split)  # both must be there
         return [("query", "gallery")]
-    return [("test", "test"), *([("val", "val")] if "val" in case.splits else [])]
+    val = "val" in case.splits and len(case.images("val")) > 1
+    return [("test", "test"), *([("val", "val")] if val else [])]
 
 
 def searched(case: Case, splits: tuple[str, str], most: int, distance: Distance, same: str, tolerance: int) -> Searched:
     """Search: the places of everything relevant, and the first `most` images found for each query."""
     queries, there = case.embed(splits[0]), case.embed(splits[1])
-    order = np.argsort(np.array(there.ids), kind="stable")
-    gallery = there if (order == np.arange(len(order))).all() else there.take(order)
+    order = _order(case.images(splits[1]), there)
+    gallery = there.take(order)
     row_of = {name: row for row, name in enumerate(gallery.ids)}
     own = np.array([row_of.get(name, -1) for name in queries.ids], np.int64)
     others = len(gallery) - int((own >= 0).any())
     if others < 1:
         raise EyechartError(f"{case.label}: in {splits[1]} there is nothing to be found but the query itself.")
-    shown, of_gallery = _numbers(case, queries, gallery, same, tolerance)
+    mine, of_gallery = _numbers(case, queries, gallery, same, tolerance)
     base = searchable(gallery.x, distance=distance, work=Work(device=case.device), keep=READY_BYTES)
     near = nearest_of(base, queries.x, min(most, others), own=own).index
-    found, within = _found(base, queries, (shown, of_gallery, own), tolerance)
+    found, within = _found(base, queries, (mine, of_gallery, own), tolerance)
     return Searched(
         queries=queries,
         gallery=gallery,
         order=order,
         base=base,
         own=own,
-        shown=shown,
+        shown=mine,
         of_gallery=of_gallery,
         tolerance=tolerance,
         found=found,
         nearest=near,
         within=within,
     )
+
+
+def _order(images: Images, embedded: Embeddings) -> Int64[np.ndarray, " n"]:
+    """Order embedded images by the hashes of their contents, copies by their ids.
+
+    So which of equally near images comes first depends on no name and no place: names often say what images show, and
+    an encoder that tells nothing apart would be right by the names alone.
+    """
+    content = dict(zip(images.ids, images.hashes, strict=True))
+    parts = np.stack([content[name] for name in embedded.ids]).view(">u8")
+    return np.lexsort((np.array(embedded.ids), *parts.T[::-1]))
 
 
 def _numbers(
@@ -83,26 +95,13 @@ def _numbers(
     if same == "group":
         if queries.groups is None or gallery.groups is None:
             raise EyechartError(f'{case.label} has no groups; leave out same="group".')
-        names = {name: number for number, name in enumerate(sorted({*queries.groups, *gallery.groups}))}
-        return _coded(queries.groups, names), _coded(gallery.groups, names)
-    if tolerance:
-        try:
-            frames = np.array([int(name) for name in queries.classes], np.int64)
-        except ValueError as error:
-            raise EyechartError(
-                f"tolerance is for classes that are whole numbers, such as frames; {case.label} has "
-                f"{queries.classes[0]!r}."
-            ) from error
-        return frames[queries.y], frames[gallery.y]
-    without = -1 - np.arange(len(queries) + len(gallery))
-    return (
-        np.where(queries.y >= 0, queries.y, without[: len(queries)]),
-        np.where(gallery.y >= 0, gallery.y, without[len(queries) :]),
-    )
-
-
-def _coded(groups: tuple[str, ...], names: dict[str, int]) -> Int64[np.ndarray, " n"]:
-    return np.array([names[one] for one in groups], np.int64)
+        return shown(np.array(queries.groups), np.array(gallery.groups), classes=None)
+    try:
+        return shown(queries.y, gallery.y, classes=queries.classes, tolerance=tolerance)
+    except ValueError as error:
+        raise EyechartError(
+            f"tolerance is for classes that are whole numbers, such as frames; {case.label} has {queries.classes[0]!r}."
+        ) from error
 
 
 def _found(
@@ -112,12 +111,13 @@ def _found(
     tolerance: int,
 ) -> tuple[Found, Float64[np.ndarray, " q"]]:
     """Give the places of what is relevant, and its mean distance; some queries at a time where much is relevant."""
-    shown, of_gallery, own = numbers
+    mine, of_gallery, own = numbers
     largest = int(np.unique(of_gallery, return_counts=True)[1].max()) * (2 * tolerance + 1)
+    largest = min(largest, len(of_gallery))
     at_once, counts, ranks, within = max(1, _AT_ONCE // largest), [], [], []
     for start in range(0, len(queries), at_once):
         part = slice(start, start + at_once)
-        some = places(base, np.asarray(queries.x[part]), shown[part], of_gallery, own[part], tolerance)
+        some = places(base, np.asarray(queries.x[part]), mine[part], of_gallery, own[part], tolerance)
         many = np.diff(some.starts)
         total = np.bincount(np.repeat(np.arange(len(many)), many), base.distance.of(some.similarity), len(many))
         counts.append(many)

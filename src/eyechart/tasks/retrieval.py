@@ -1,9 +1,9 @@
 """Retrieval: whether the images nearest to an image show the same thing."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,10 +11,11 @@ from eyechart.case import Case
 from eyechart.errors import EyechartError
 from eyechart.metrics import retrieval as metrics
 from eyechart.metrics.retrieval import Found
+from eyechart.probes.transport import color_positions
 from eyechart.results.stats import mean_over_groups
 from eyechart.tasks._reranked import reranked
 from eyechart.tasks._searched import Searched, searched, separation, sides
-from eyechart.types import DistanceName, Facet, Measure
+from eyechart.types import DistanceName, Facet, Images, Measure
 
 HEADLINE = {
     "metric": "map",
@@ -43,9 +44,9 @@ def retrieval(
     With the splits query and gallery each image of query is searched for in gallery; else every image of test asks for
     the others of test (and of val, which orders encoders, for those of val). What is relevant is of the same class, or
     `same="group"`; where classes are numbers, such as the frames of a video, `tolerance` says how far apart they may
-    be. The query itself, known by its id, is no answer. Of equally near images the one whose id sorts first comes
-    first, so that no order of files or blocks changes a number. Queries without a relevant image are not counted, and
-    that is noted.
+    be. The query itself, known by its id, is no answer. Of equally near images the one whose content has the smaller
+    hash comes first, so that no name and no order of files or blocks changes a number. Queries without a relevant image
+    are not counted, and that is noted.
 
     `map` has a `rule`: rectangular, or trapezoidal as in the protocol of Holidays. `map_at_k` divides by how many
     relevant images there are (`over="all"`) or by how many the first k places can hold ("reachable").
@@ -58,31 +59,48 @@ def retrieval(
     histograms of hue, saturation and value: of `hsv_histogram(bins=(8, 4, 4))` a pair takes 20 ms, of its 4,096 bins
     by default more than a second.
     """
-    if not k or min(k) < 1 or tolerance < 0 or rerank < 0:
+    _check(case, k, tolerance, rerank)
+    compared = case.distance(distance, normalize=normalize)
+    for number, splits in enumerate(sides(case)):
+        one = searched(case, splits, max(*k, rerank), compared, same, tolerance)
+        one = reranked(one, rerank, case.encoder.bins) if rerank else one
+        facets: dict[str, Facet] = {"split": splits[0], "distance": compared.name}
+        if _something(case, one, splits, needed=number == 0):
+            yield from _measures(one, sorted(set(k)), facets)
+            yield from separation(one, facets)
+
+
+def views(case: Case, options: Mapping[str, Any]) -> Iterable[Images]:
+    """Give no images beside the splits; `--dry-run` hears so what cannot be."""
+    _check(case, options["k"], options["tolerance"], options["rerank"])
+    return ()
+
+
+def _check(case: Case, k: tuple[int, ...], tolerance: int, rerank: int) -> None:
+    if not k or min(k) < 1 or not 0 <= tolerance < 1 << 32 or rerank < 0:
         raise EyechartError(
             f"retrieval: k must be at least 1, tolerance and rerank at least 0; got k={k}, tolerance={tolerance}, "
             f"rerank={rerank}."
         )
-    compared = case.distance(distance, normalize=normalize)
-    for splits in sides(case):
-        one = searched(case, splits, max(*k, rerank), compared, same, tolerance)
-        one = reranked(one, rerank, case.encoder.bins) if rerank else one
-        facets: dict[str, Facet] = {"split": splits[0], "distance": compared.name}
-        _say(case, one, splits)
-        yield from _measures(one, sorted(set(k)), facets)
-        yield from separation(one, facets)
+    if rerank:
+        color_positions(case.encoder.bins)
 
 
-def _say(case: Case, one: Searched, splits: tuple[str, str]) -> None:
-    """Note what is not counted; where nothing is left, refuse."""
+def _something(case: Case, one: Searched, splits: tuple[str, str], *, needed: bool) -> bool:
+    """Say whether there is anything to be found, and note what is not counted.
+
+    Raises:
+        EyechartError: there is nothing, and it is `needed`.
+    """
     alone = int((one.found.relevant == 0).sum())
-    if alone == len(one.found):
+    if alone == len(one.found) and needed:
         raise EyechartError(
             f"{case.label}: no image of {splits[0]} has another one of the same in {splits[1]}, so nothing can be "
-            "found; `eyechart search` finds near images without any truth."
+            "found. In instances:PATH, name= says what files show; `eyechart search` needs no truth."
         )
     if alone:
         case.note(f"{alone} of {len(one.found)} queries of {splits[0]} have no relevant image, and are not counted")
+    return alone < len(one.found)
 
 
 def _measures(one: Searched, ks: list[int], facets: dict[str, Facet]) -> Iterator[Measure]:

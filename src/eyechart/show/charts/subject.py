@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from eyechart.results import records
-from eyechart.results.chance import chance_of
+from eyechart.results.chance import chance_of, stated
 from eyechart.results.costs import costs
 from eyechart.results.leaderboard import Leaderboard, headline, labels, leaderboards, told_apart
 from eyechart.results.severities import over_corruptions
@@ -110,12 +110,12 @@ def _scores(board: Leaderboard) -> Iterator[Row]:
 
 
 def _chance(record: Record, folder: Path) -> float | None:
-    stated = record.headline.get("chance")
-    if stated is None:
+    expression = stated(record)
+    if expression is None:
         return None
     stored = {split: records.split_data(folder, record, split) for split in record.keys["data"] if "/" not in split}
     sizes = {split: len(data["ids"]) for split, data in stored.items()}
-    return chance_of(stated, sizes | {"classes": len(next(iter(stored.values()))["classes"])})
+    return chance_of(expression, sizes | {"classes": len(next(iter(stored.values()))["classes"])})
 
 
 def probed(subject: Subject) -> Iterator[Probed]:
