@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 
 from eyechart.errors import EyechartError
-from eyechart.specs import parse
+from eyechart.specs import Spec, parse
 from eyechart.types import Dataset, Record
 
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -39,9 +39,18 @@ def chance(expression: str | float, names: Mapping[str, int | float]) -> float:
         ) from error
 
 
+def task_of(record: Record) -> Spec:
+    """Give a record's task taken apart; of one that is an object, and called anything, only what it is called."""
+    text = str(record.bound.get("task", record.task))
+    try:
+        return parse(text)
+    except EyechartError:
+        return Spec(text, None, {})
+
+
 def stated(record: Record) -> str | float | None:
     """Give the chance that a record's task states; None where options make something else relevant than a class."""
-    options = parse(str(record.bound["task"])).options
+    options = task_of(record).options
     if options.get("same") == "group" or options.get("tolerance"):
         return None
     return record.headline.get("chance")

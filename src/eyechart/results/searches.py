@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float64
 
 from eyechart.metrics.retrieval import shown
 from eyechart.results import records
+from eyechart.results.chance import task_of
 from eyechart.results.leaderboard import fits, labels, told_apart
 from eyechart.results.records import as_folders, read_places
-from eyechart.specs import parse
 from eyechart.types import Record
 
 RIGHT, WRONG = 0.9, 0.3  # average precision at which a query counts as found, and as missed (those of sim-bench)
@@ -60,7 +60,7 @@ def searches(several: Sequence[Record], folders: Mapping[str, Path]) -> Iterator
     names, kept = labels(several), {}
     for record in several:
         number = _number(record, *_PER_QUERY)
-        if parse(str(record.bound["task"])).name == "retrieval" and number is not None and _listed(record, number):
+        if task_of(record).name == "retrieval" and number is not None and _listed(record, number):
             kept.setdefault((record.data, record.task), []).append(record)
     for (data, task), each in kept.items():
         yield _search(data, task, each, names, folders)
@@ -125,7 +125,7 @@ def _read(record: Record, folder: Path, split: str, gallery: str) -> _Read:
     number, lists = _number(record, *_PER_QUERY), records.arrays(folder, record)
     assert number is not None
     near = lists(str(_listed(record, number))).astype(np.int64)
-    options = parse(str(record.bound["task"])).options
+    options = task_of(record).options
     sides = [one["groups"] if options["same"] == "group" else one["labels"].astype(np.int64) for one in (asked, there)]
     names = asked["classes"].tolist() if options["same"] == "class" else None
     mine, of_gallery = shown(*sides, classes=names, tolerance=int(options["tolerance"]))
