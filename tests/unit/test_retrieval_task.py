@@ -440,3 +440,23 @@ def test_an_average_precision_at_the_threshold_is_a_win(run):
     (search,) = queries(run)
     scores = np.tile(np.float32([0.9, 0.3]).astype(np.float64), (12, 1))
     assert len(wins(dataclasses.replace(search, scores=scores))) == 12
+
+
+def test_a_limit_keeps_whole_objects(tmp_path):
+    """One image of each of ten objects would leave nothing to be found."""
+    write_images(tmp_path / "pictures", [f"{number // 3}-{number}.png" for number in range(30)], size=8)
+    data = f'instances:{tmp_path / "pictures"}(name="(.)-")'
+    out = ec.run(encoder="pixels(size=4)", data=data, task="retrieval", out=tmp_path / "run", limit=10)
+    assert out.exit_code == 0, out.failures
+    (search,) = ec.queries(out.out)
+    assert [name[0] for name in search.ids] == ["0"] * 3 + ["1"] * 3 + ["2"] * 3
+
+
+def test_a_limit_spreads_over_classes_that_are_no_groups():
+    from eyechart.images.splits import limited
+
+    of = images(np.arange(12) // 3, groups=tuple("ab" * 6))
+    assert limited(of, 4).labels.tolist() == [0, 1, 2, 3]
+    alone = images(np.arange(12) // 3, groups=tuple(str(number // 3) for number in range(12)))
+    assert limited(alone, 2).labels.tolist() == [0, 0, 0]
+    assert limited(alone, 7).labels.tolist() == [0, 0, 0, 1, 1, 1]

@@ -56,14 +56,30 @@ def as_limit(limit: Any) -> int | None:
 
 
 def limited(images: Images, n: int) -> Images:
-    """Give at most n images, spread evenly over the classes: of each class the first ones."""
+    """Give at most n images, spread evenly over the classes: of each class the first ones.
+
+    Where every class is a group of its own, as photographs of one object are, only whole classes are kept, the first
+    ones: of single images nothing could be found. The first class is kept, however large.
+    """
     if len(images) <= n:
         return images
+    if _are_objects(images):
+        _, label, size = np.unique(images.labels, return_inverse=True, return_counts=True)
+        kept = max(1, int(np.searchsorted(np.cumsum(size), n, side="right")))
+        return detached(rows(images, np.flatnonzero(label < kept)))
     rank = np.empty(len(images), dtype=np.int64)  # position within the own class
     for label in np.unique(images.labels):
         members = np.flatnonzero(images.labels == label)
         rank[members] = np.arange(len(members))
     return detached(rows(images, np.sort(np.argsort(rank, kind="stable")[:n])))
+
+
+def _are_objects(images: Images) -> bool:
+    """Say whether each group is a class and each class a group."""
+    if images.groups is None:
+        return False
+    pairs = set(zip(images.groups, images.labels.tolist(), strict=True))
+    return len(pairs) == len(set(images.groups)) == len(np.unique(images.labels))
 
 
 def _commonest(labels: Int64[np.ndarray, " m"]) -> int:
