@@ -22,6 +22,7 @@ from eyechart.embedding.hits import Hit, hits_of
 from eyechart.embedding.loading import load_encoder
 from eyechart.embedding.queries import check_texts, image_rows, images_of, text_rows
 from eyechart.errors import EyechartError
+from eyechart.files import check_writable
 from eyechart.images.reading import Unreadable
 from eyechart.images.splits import as_limit, limited
 from eyechart.probes import approximate
@@ -127,6 +128,8 @@ def search(
         Unavailable: data, weights or faiss are not here.
     """
     file = None if sheet is None else sheets.png(sheet)
+    if file is not None:
+        check_writable(file.parent)  # before an answer is lost for want of it
     texts, unwanted = _lines(text), _lines(without)
     with settings.using(**flags):
         named, images = _opened(data, as_limit(limit))

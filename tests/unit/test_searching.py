@@ -707,3 +707,11 @@ def test_an_index_knows_two_distances_and_needs_enough_images(many):
         ec.search(encoder, data, "toy-005", index="flat", distance="l1")
     with refuses("an index pq learns from 256 images at least, and 20 are searched"):
         ec.search(encoder, data, "toy-005", index="pq", limit=20)
+
+
+def test_a_sheet_that_cannot_be_written_stops_before_anything_is_searched(tmp_path, forwards):
+    write_images(tmp_path / "pictures", ["a.png", "b.png", "c.png"])
+    (tmp_path / "file").write_text("")
+    with refuses("cannot write"):
+        ec.search("pixels", tmp_path / "pictures", tmp_path / "pictures/a.png", sheet=tmp_path / "file" / "sheet.png")
+    assert not forwards

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from eyechart.show.provenance import Sheet
 
 _LEGEND = (
-    "Encoders are ordered by val, which alone decides. On test: the score with its 95 % interval; the difference from "
-    "the first encoder on the same images, with the p-value after Holm's correction for all pairs of the task; the "
-    "ranks that are possible; and the group: encoders of group 1 cannot be told apart from the best."
+    "Encoders are ordered by val where it was measured, and val alone decides. On test: the score with its 95 % "
+    "interval; the difference from the first encoder on the same images, with the p-value after Holm's correction for "
+    "all pairs of the task; the ranks that are possible; and the group: encoders of group 1 cannot be told apart from "
+    "the best."
 )
 
 
