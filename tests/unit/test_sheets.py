@@ -141,7 +141,7 @@ def test_hits_of_words_have_no_frames(tmp_path):
 def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     (tmp_path / "file").write_text("")
-    with refuses("cannot write", "found.png"):
+    with refuses("cannot write", str(tmp_path / "file")):
         ec.search("pixels", {"test": toy(4)}, "toy-000", sheet=tmp_path / "file" / "found.png")
     (tmp_path / "folder.png").mkdir()
     with refuses("a sheet is a PNG file"):
